@@ -1,0 +1,64 @@
+"""What the judge is told before the first observation: the claims, their rates and the horizon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How a metric's observations are distributed, hence which test applies."""
+
+    BINARY = "binary"  # 0/1: errorRate, accuracy
+    MEAN = "mean"  # any number: latency mean, absoluteError, squaredError, a reward
+    QUANTILE = "quantile"  # a quantile of a positive quantity: latency p99
+
+
+class Role(StrEnum):
+    OBJECTIVE = "objective"
+    GUARDRAIL = "guardrail"
+
+
+@dataclass(frozen=True)
+class Margin:
+    """A margin on a difference (`relative=False`, in the metric's unit) or on a ratio minus 1."""
+
+    value: float
+    relative: bool = False
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    name: str  # as in the file; unique
+    kind: Kind
+    role: Role
+    column: str  # where it comes from: "latency", "error" (status), "score", or any further column
+    higher_is_better: bool
+    margin: Margin  # minEffect of an objective, maxRegression of a guardrail; >= 0
+    design_effect: Margin | None = None  # the effect `power` is planned for; None: from the horizon
+    quantile: float | None = None
+    once_per_row: bool = False  # a row's score counts once, however often it is replayed
+    paired: bool = False  # the two halves of a pair are compared (McNemar, paired mean)
+    max_observations: int = 0  # horizon, in observations of the smaller arm (pairs when paired)
+
+
+@dataclass(frozen=True)
+class JudgeSpec:
+    """`alpha` is each side's rate; section "How it decides" of the docs says how it is shared out."""
+
+    baseline: str
+    candidates: tuple[str, ...]
+    metrics: tuple[MetricSpec, ...]
+    alpha: float = 0.05
+    power: float = 0.8
+    method: str = "sequential"
+    planned_looks: int = 120
+    look_interval: float = 1.0  # seconds of intended time between looks
+    batch_seconds: float = 1.0  # time batch for strata and batch means
+    warm_up: float = 0.0  # seconds of intended time cut from the start
+    min_observations: int = 100  # an arm, before the first look
+    max_duration: float = 120.0  # seconds of intended time; later observations are not looked at
+    weights: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    """Segment -> arm -> fraction of the split's traffic that it should have had."""
+    sample_ratio_alpha: float = 0.001
+    abort_error_rate: float | None = None  # a candidate's error rate that ends the run at once

@@ -1,0 +1,100 @@
+"""The seam between an experiment and where its arms run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fairtrial_graphs.seldon.types import SeldonDeployment
+
+#: Says in words what a slow step is doing, for people who wait.
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sticky:
+    """Keep a caller on one arm: requests with the same value of this header go the same way."""
+
+    header: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """What the manifest cannot say about how requests reach its predictors."""
+
+    revision: str  # answers carry it in x-fairtrial-revision: which split was in force
+    sticky: Sticky | None = None
+
+
+@dataclass(frozen=True)
+class ArmEndpoint:
+    predictor: str
+    url: str  # base URL of this predictor alone
+    model: str  # V2 model name there (the graph's node name)
+    grpc: str | None = None  # host:port
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What `apply` brought about."""
+
+    url: str  # base URL of the split
+    arms: Mapping[str, ArmEndpoint]  # by predictor name
+    revision: str
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Something that died or would not do as told, in words a user understands."""
+
+    predictor: str | None  # None: the proxy
+    message: str
+    restarted: bool = False
+
+
+class NotReady(Exception):
+    """A predictor or the proxy did not become ready. The message says which, why, and where its log is."""
+
+    def __init__(self, message: str, *, predictor: str | None = None) -> None:
+        super().__init__(message)
+        self.predictor = predictor
+
+
+class Unsupported(Exception):
+    """The manifest asks for something that this backend does not run; the message names the field."""
+
+
+@dataclass(frozen=True)
+class ModelServer:
+    """How to start one model server: an argument vector and what to add to its environment."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Launcher(Protocol):
+    """Knows implementations. `graphs` does not import `servers`: the experiment hands this in."""
+
+    def __call__(
+        self, *, node: str, implementation: str, model_uri: str, http_port: int, grpc_port: int,
+        metrics_port: int, parameters: Mapping[str, str], folder: str,
+    ) -> ModelServer: ...
+
+
+class Backend(Protocol):
+    def apply(self, deployment: SeldonDeployment, route: Route, progress: Progress) -> Serving:
+        """Make it so: start what is missing, remove what is no longer named, set the weights.
+
+        Idempotent. Returns once every predictor answers and the proxy has taken the new split.
+        Raises NotReady, Unsupported.
+        """
+        ...
+
+    def incidents(self) -> Sequence[Incident]:
+        """What went wrong since the last call; looks at the processes, never blocks."""
+        ...
+
+    def close(self) -> None:
+        """End all that was started. Safe to call twice."""
+        ...
