@@ -7,6 +7,9 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from fairtrial_loadtests.errors import BadLoadError
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,29 @@ class LoadPlan:
     first_arrival: int = 0
     first_part: int = 0
     timeout: float = 5.0  # seconds a request may take
-    max_in_flight: int = 512  # further arrivals are dropped, and counted as failures
+    max_in_flight: int = 512  # at one address; further requests to it are dropped, and counted as failures
     flush_every: float = 0.5  # seconds between parts
     sticky_header: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse what no load could be: raises BadLoadError."""
+        if not self.arrivals.rate > 0 or not self.arrivals.max_duration > 0:
+            raise BadLoadError("The arrival rate and the longest duration of a load must both be above 0.")
+        if not self.timeout > 0 or not self.flush_every > 0 or self.max_in_flight < 1 or self.seed < 0:
+            raise BadLoadError(
+                "A load needs a timeout and a flush interval above 0, at least 1 request in flight, "
+                "and a seed that is not negative."
+            )
+        if not self.targets:
+            raise BadLoadError("A load needs at least one arm to send to.")
+        if self.split and not 0 <= self.split.share <= 1:
+            raise BadLoadError(
+                f"The share of arrivals that go through the split must be 0 to 1, not {self.split.share:g}."
+            )
+        for url in [*(target.url for target in self.targets), *([self.split.url] if self.split else [])]:
+            if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+                raise BadLoadError(f"{url!r} is not an address to load: give an http or https URL.")
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), default=str, indent=2)

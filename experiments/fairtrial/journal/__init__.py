@@ -1,0 +1,1 @@
+"""The journal of a run: what was meant, what was done, and what was decided, in order."""

@@ -30,6 +30,7 @@ class ClaimResult:
     crossed: bool
     crossed_at_look: int | None = None
     p_value: float | None = None  # sequential p-value, where one exists
+    looks: int = 0  # at which there was enough data to judge it
 
 
 @dataclass(frozen=True)

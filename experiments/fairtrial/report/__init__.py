@@ -1,0 +1,1 @@
+"""What a person sees of a run once it is over: `report.html`, one file that opens anywhere."""

@@ -77,8 +77,16 @@ class Launcher(Protocol):
     """Knows implementations. `graphs` does not import `servers`: the experiment hands this in."""
 
     def __call__(
-        self, *, node: str, implementation: str, model_uri: str, http_port: int, grpc_port: int,
-        metrics_port: int, parameters: Mapping[str, str], folder: str,
+        self,
+        *,
+        node: str,
+        implementation: str,
+        model_uri: str,
+        http_port: int,
+        grpc_port: int,
+        metrics_port: int,
+        parameters: Mapping[str, str],
+        folder: str,
     ) -> ModelServer: ...
 
 

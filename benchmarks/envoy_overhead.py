@@ -1,0 +1,203 @@
+"""What Envoy costs in front of MLServer: latency at the median, and throughput.
+
+    uv run benchmarks/envoy_overhead.py
+
+A small scikit-learn model is served as `fairtrial run` serves it. Latency: one connection to the model server
+itself and one to the split, asked in turn, request by request, so that both see the same moments of the
+machine. Throughput: several connections, each asking as soon as it is answered; direct and split in turn,
+round by round. Ends with 1 if a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import joblib
+import psutil
+from fairtrial_graphs.backends.interface import ModelServer, Route
+from fairtrial_graphs.backends.local import LocalBackend
+from fairtrial_graphs.build import Arm, build
+from fairtrial_servers.launch import model_server
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+LATENCY_BAR = 0.1  # ms added at the median
+THROUGHPUT_BAR = 0.10  # share of the throughput taken
+
+
+@dataclass(frozen=True)
+class Address:
+    host: str
+    port: int
+    request: bytes
+
+
+def address(url: str, body: bytes) -> Address:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    head = f"POST /v2/models/v1/infer HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n"
+    return Address(parts.hostname, parts.port, f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def is_whole(answer: bytes) -> bool:
+    """Whether these bytes are a whole response; fails unless it is a 200."""
+    head, separator, body = answer.partition(b"\r\n\r\n")
+    if not separator:
+        return False
+    assert head.startswith(b"HTTP/1.1 200"), answer
+    start = head.lower().index(b"content-length:") + 15
+    return len(body) >= int(head[start:].split(b"\r", 1)[0])
+
+
+def ask(connection: socket.socket, request: bytes) -> float:
+    """Seconds from sending a request to having its whole answer."""
+    begun = time.perf_counter()
+    connection.sendall(request)
+    answer = b""
+    while not is_whole(answer):
+        answer += connection.recv(65_536)
+    return time.perf_counter() - begun
+
+
+def latencies(direct: Address, split: Address, count: int) -> tuple[list[float], list[float]]:
+    """Milliseconds of `count` requests each way, asked in turn on one connection each."""
+    with (
+        socket.create_connection((direct.host, direct.port)) as one,
+        socket.create_connection((split.host, split.port)) as other,
+    ):
+        for connection in (one, other):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(200):
+            ask(one, direct.request)
+            ask(other, split.request)
+        pairs = [(ask(one, direct.request), ask(other, split.request)) for _ in range(count)]
+    return [1e3 * first for first, _ in pairs], [1e3 * second for _, second in pairs]
+
+
+class Caller(asyncio.Protocol):
+    """Asks again as soon as it is answered, until the deadline."""
+
+    def __init__(self, request: bytes, deadline: float) -> None:
+        self.request = request
+        self.deadline = deadline
+        self.answered = 0
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if not is_whole(self._received):
+            return
+        self._received = b""
+        self.answered += 1
+        if time.perf_counter() < self.deadline:
+            self._transport.write(self.request)
+        else:
+            self._transport.close()
+            self.over.set_result(None)
+
+
+async def throughput(to: Address, callers: int, seconds: float) -> float:
+    """Answers a second."""
+    begun = time.perf_counter()
+    loop = asyncio.get_running_loop()
+    protocols = [Caller(to.request, begun + seconds) for _ in range(callers)]
+    for protocol in protocols:
+        await loop.create_connection(lambda protocol=protocol: protocol, to.host, to.port)
+    await asyncio.gather(*(protocol.over for protocol in protocols))
+    return sum(protocol.answered for protocol in protocols) / (time.perf_counter() - begun)
+
+
+def cpu_seconds(word: str) -> float:
+    """CPU time of the one descendant with this in its command line, the guards left out."""
+    for process in psutil.Process().children(recursive=True):
+        line = " ".join(process.cmdline())
+        if word in line and "guard.py" not in line:
+            times = process.cpu_times()
+            return times.user + times.system
+    raise LookupError(word)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--requests", type=int, default=3_000, help="each way, for latency")
+    parser.add_argument("--rounds", type=int, default=12, help="each way, for throughput")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a round")
+    parser.add_argument("--callers", type=int, default=8, help="connections, for throughput")
+    options = parser.parse_args()
+    ports: list[int] = []
+
+    def launch(*, http_port: int, **rest: Any) -> ModelServer:
+        ports.append(http_port)
+        command = model_server(http_port=http_port, **rest)
+        return ModelServer(command.argv, command.env)
+
+    with tempfile.TemporaryDirectory() as folder:
+        data, target = load_digits(return_X_y=True)
+        model = Path(folder) / "model" / "model.joblib"
+        model.parent.mkdir()
+        joblib.dump(LogisticRegression(max_iter=200).fit(data[:600], target[:600]), model)
+        row = {"name": "x", "shape": [1, 64], "datatype": "FP64", "data": data[700].tolist()}
+        body = json.dumps({"inputs": [row]}).encode()
+        with LocalBackend(Path(folder) / "run", launch) as backend:
+            deployment = build("bench", [Arm("v1", str(model.parent), "SKLEARN_SERVER")])
+            serving = backend.apply(deployment, Route("bench"), lambda said: print(said, file=sys.stderr))
+            direct, split = address(f"http://127.0.0.1:{ports[-1]}", body), address(serving.url, body)
+            return report(direct, split, options)
+
+
+def report(direct: Address, split: Address, options: argparse.Namespace) -> int:
+    alone, through = latencies(direct, split, options.requests)
+    added = statistics.median(through) - statistics.median(alone)
+    rates: list[tuple[float, float]] = []
+    spent = 0.0
+    for _ in range(options.rounds):
+        without = asyncio.run(throughput(direct, options.callers, options.seconds))
+        before = cpu_seconds("bootstrap.json")
+        with_envoy = asyncio.run(throughput(split, options.callers, options.seconds))
+        spent += cpu_seconds("bootstrap.json") - before
+        rates.append((without, with_envoy))
+    ratio = statistics.median(with_envoy / without for without, with_envoy in rates)
+    answered = sum(with_envoy for _, with_envoy in rates) * options.seconds
+
+    print(f"{'':24}{'MLServer':>12}{'with Envoy':>12}")
+    print(f"{'latency p50, ms':24}{statistics.median(alone):12.3f}{statistics.median(through):12.3f}")
+    print(f"{'latency p90, ms':24}{quantile(alone, 90):12.3f}{quantile(through, 90):12.3f}")
+    medians = [statistics.median(column) for column in zip(*rates, strict=True)]
+    print(f"{'throughput, requests/s':24}{medians[0]:12.0f}{medians[1]:12.0f}")
+    print(f"Envoy's CPU a request: {1e6 * spent / answered:.0f} us")
+    good = verdict(f"added at p50: {added:+.3f} ms", f"{LATENCY_BAR} ms", added <= LATENCY_BAR)
+    kept = f"throughput ratio: {ratio:.3f} (median of {options.rounds} rounds in turn)"
+    return 0 if verdict(kept, f"{1 - THROUGHPUT_BAR}", ratio >= 1 - THROUGHPUT_BAR) and good else 1
+
+
+def quantile(values: list[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100)[percent - 1]
+
+
+def verdict(what: str, bar: str, good: bool) -> bool:
+    print(f"{what}; bar {bar}: {'met' if good else 'MISSED'}")
+    return good
+
+
+if __name__ == "__main__":
+    sys.exit(main())

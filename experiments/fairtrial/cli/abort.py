@@ -1,0 +1,36 @@
+"""`fairtrial abort`: end a run from another terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fairtrial.cli.output import as_json, output_option, print_json, say
+from fairtrial.clock import SystemClock
+from fairtrial.errors import UsageError
+from fairtrial.journal.entries import Kind
+from fairtrial.journal.folder import find_run
+from fairtrial.journal.store import Journal
+
+
+@click.command("abort")
+@click.argument("run", required=False)
+@output_option
+def command(run: str | None) -> None:
+    """Ask RUN (a folder or an id; default: the newest) to return to the baseline and end, with exit code 12."""
+    folder = find_run(run, Path.cwd())
+    journal = Journal.open(folder.journal, SystemClock())
+    try:
+        if journal.last(Kind.ENDED) is not None:
+            raise UsageError(f"run {folder.id} has ended already")
+        if not folder.is_running():
+            raise UsageError(
+                f"run {folder.id} is not running, so nothing serves; `fairtrial resume` takes it up again"
+            )
+        journal.append(Kind.ABORT)
+    finally:
+        journal.close()
+    say(f"run {folder.id} was told to end; it returns to the baseline first")
+    if as_json():
+        print_json({"run": folder.id, "asked": "abort"})

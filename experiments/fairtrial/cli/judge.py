@@ -1,0 +1,40 @@
+"""`fairtrial judge`: a verdict from observations that somebody recorded."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from fairtrial.cli.output import as_json, output_option, print_json
+from fairtrial.errors import ExitCode
+
+
+@click.command("judge")
+@click.argument("file", default="experiment.yaml", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Observations: .parquet, .csv or .jsonl, or a folder of a run's parts.",
+)
+@output_option
+def command(file: Path, data: Path) -> ExitCode:
+    """Judge recorded observations by the claims of FILE, look by look as the run would have. Deploys nothing.
+
+    Columns: arm, time (seconds since the epoch), latency (seconds), status (HTTP code, 0 for none); and where
+    known id, unit, pair, row, segment, score. Any further column can be a metric.
+    """
+    from fairtrial.console.summary import exit_code, summary
+    from fairtrial.judge.document import verdict_to_dict
+    from fairtrial.retrospective import judge_recorded
+
+    verdict = judge_recorded(file, data)
+    if as_json():
+        print_json(verdict_to_dict(verdict))
+    else:
+        width = shutil.get_terminal_size().columns
+        for line in summary(verdict, None, width):
+            click.echo("".join(text for text, _tone in line))
+    return exit_code(verdict)

@@ -1,0 +1,75 @@
+"""`fairtrial plan`: what a run would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fairtrial.cli.output import as_json, output_option, print_json
+from fairtrial.experiment.quantities import format_duration, format_rate
+from fairtrial.experiment.reading import load
+from fairtrial.planning.claims import horizon
+from fairtrial.planning.defaults import defaults_of
+from fairtrial.planning.plan import Plan, plan_of
+from fairtrial.planning.words import in_words
+
+
+@click.command("plan")
+@click.argument("file", default="experiment.yaml", type=click.Path(path_type=Path))
+@output_option
+def command(file: Path) -> None:
+    """Say what a run of FILE would deploy, send and judge, and every default that it fills in."""
+    plan = plan_of(load(file))
+    if as_json():
+        print_json(_document(plan))
+        return
+    for line in _lines(plan):
+        click.echo(line)
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    spec = plan.experiment.spec
+    load_test = spec.traffic.load_test
+    yield f"experiment {plan.experiment.metadata.name}"
+    yield ""
+    yield "deploys"
+    for predictor in plan.deployment.spec.predictors:
+        node = predictor.graph
+        yield f"  {predictor.name:12} {node.implementation} {node.modelUri}"
+    for step in plan.steps:
+        limits = f", at least {format_duration(step.pause)} and {step.min_requests} requests" if step.pause else ""
+        yield f"  {step.revision:12} {in_words(step.weights)}{limits}"
+    yield ""
+    pairs, smaller = horizon(plan.experiment, plan.steps)
+    yield "sends"
+    yield f"  {format_rate(load_test.arrival_rate)} for at most {format_duration(load_test.max_duration)}"
+    yield f"  at most {pairs:,} replayed pairs, and {smaller:,} requests to the arm that gets fewer"
+    yield ""
+    yield "judges"
+    for metric in plan.claims.metrics:
+        bound = "gain above" if metric.role == "objective" else "regression below"
+        said = next(m for m in spec.metrics if m.name == metric.name)
+        unit = "pairs" if metric.paired else "requests an arm"
+        yield f"  {metric.name:12} {metric.role}: {bound} {said.margin}, on at most {metric.max_observations:,} {unit}"
+    yield ""
+    yield "defaults filled in"
+    for path, value in defaults_of(plan.experiment):
+        yield f"  {path}: {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    return "[]" if value == () else str(value)
+
+
+def _document(plan: Plan) -> dict[str, Any]:
+    pairs, smaller = horizon(plan.experiment, plan.steps)
+    return {
+        "experiment": plan.experiment.model_dump(mode="json", by_alias=True),
+        "steps": [{"revision": s.revision, "weights": dict(s.weights)} for s in plan.steps],
+        "horizon": {"pairs": pairs, "requestsOfSmallerArm": smaller},
+        "metrics": {m.name: {"maxObservations": m.max_observations, "paired": m.paired} for m in plan.claims.metrics},
+        "defaults": {path: _shown(value) for path, value in defaults_of(plan.experiment)},
+    }

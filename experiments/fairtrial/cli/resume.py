@@ -1,0 +1,31 @@
+"""`fairtrial resume`: finish a run that was cut off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fairtrial.cli.output import output_option, say
+from fairtrial.cli.watching import console_for, ending_on_signals, outcome
+from fairtrial.controller.session import Options, resume
+from fairtrial.errors import ExitCode, UsageError
+from fairtrial.journal.folder import find_run
+
+
+@click.command("resume")
+@click.argument("run", required=False)
+@click.option("--keep-serving", is_flag=True, help="Go on serving the outcome until interrupted.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the split.  [default: a free one]")
+@output_option
+def command(run: str | None, keep_serving: bool, port: int | None) -> ExitCode:
+    """Finish RUN (a folder or an id; default: the newest), whatever ended it, with nothing counted twice."""
+    folder = find_run(run, Path.cwd())
+    with ending_on_signals():
+        resume(folder, Options(keep_serving=keep_serving, port=port), console_for)
+    if not folder.verdict.is_file():
+        raise UsageError(
+            f"run {folder.id} was aborted and has no verdict; start another with `fairtrial run`"
+        )
+    say(f"run {folder.id} has ended; its report is {folder.report}")
+    return outcome(folder)

@@ -1,0 +1,31 @@
+"""`fairtrial run`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fairtrial.cli.output import output_option
+from fairtrial.cli.watching import console_for, ending_on_signals, outcome
+from fairtrial.controller.session import Options, start
+from fairtrial.errors import ExitCode
+
+
+@click.command("run")
+@click.argument("file", default="experiment.yaml", type=click.Path(path_type=Path))
+@click.option(
+    "--runs-dir", type=click.Path(path_type=Path), help="Where run folders go.  [default: runs, beside FILE]"
+)
+@click.option("--keep-serving", is_flag=True, help="Go on serving the outcome until interrupted.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the split.  [default: a free one]")
+@output_option
+def command(file: Path, runs_dir: Path | None, keep_serving: bool, port: int | None) -> ExitCode:
+    """Deploy the arms of FILE, send load, judge the evidence, promote or roll back, and say why.
+
+    Everything runs on this machine, and is shut down at the end. The run's folder keeps the journal, the
+    observations, verdict.json and report.html. Exit code: 0 promoted, 10 rolled back, 11 inconclusive.
+    """
+    with ending_on_signals():
+        folder = start(file, Options(runs_dir, keep_serving, port), console_for)
+    return outcome(folder)

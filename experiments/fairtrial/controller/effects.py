@@ -1,0 +1,26 @@
+"""Effects stand in the journal twice: before they are made, and once they are known to have happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fairtrial.journal.entries import Effect, Kind
+from fairtrial.journal.store import Journal
+
+
+@contextmanager
+def effect(journal: Journal, what: Effect, **details: Any) -> Iterator[None]:
+    """Journal the intent, let the body make the effect, journal that it happened.
+
+    When the body raises, only the intent stands: a resumed run makes the effect again, so every
+    effect must be one that can be made twice.
+    """
+    journal.append(Kind.INTENDED, details, effect=what)
+    yield
+    journal.append(Kind.DONE, details, effect=what)
+
+
+def is_done(journal: Journal, what: Effect) -> bool:
+    return any(entry.effect is what for entry in journal.entries(Kind.DONE))

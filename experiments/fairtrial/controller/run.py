@@ -1,0 +1,207 @@
+"""One run, from the first deployment to the last effect, resumable at any point.
+
+All that a run decides follows from its observations, which are on disk in order of time: a resumed run
+judges them again, comes to the same looks, and so knows where it stands. The journal says which
+effects are still owed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pyarrow as pa
+
+from fairtrial.clock import Clock
+from fairtrial.console.interface import Console
+from fairtrial.controller.effects import effect, is_done
+from fairtrial.controller.load_session import Load, LoadSession, StartableLoad, read_part
+from fairtrial.controller.progression import Position, advance
+from fairtrial.errors import AbortedError, NotReadyError
+from fairtrial.journal.entries import Effect, Kind
+from fairtrial.journal.folder import RunFolder
+from fairtrial.journal.store import Journal, JournalError
+from fairtrial.judge.document import verdict_to_dict
+from fairtrial.judge.verdict import Decision, Verdict
+from fairtrial.judging import Judgement, StreamJudge
+from fairtrial.planning.load import load_plan
+from fairtrial.planning.plan import Plan
+from fairtrial.planning.words import in_words
+from fairtrial.report.history import Event
+from fairtrial_graphs.backends.interface import Backend, NotReady, Route, Serving, Unsupported
+from fairtrial_graphs.seldon.types import SeldonDeployment
+from fairtrial_loadtests.parts import parts_from
+from fairtrial_loadtests.plan import LoadPlan
+
+
+class Controller:
+    """Runs a plan to its verdict. `run` is for a fresh folder and for one that was cut off alike."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: RunFolder,
+        journal: Journal,
+        backend: Backend,
+        new_load: Callable[[LoadPlan], StartableLoad],
+        console: Console,
+        clock: Clock,
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._journal = journal
+        self._backend = backend
+        self._new_load = new_load
+        self._console = console
+        self._clock = clock
+        self._judging = StreamJudge(plan.claims)
+        self._position = Position()
+        self._elapsed = 0.0
+        self._deployed = False
+        self._outcome: Effect | None = None
+        self._known_looks = {e.body["look"]: e.body["verdict"] for e in journal.entries(Kind.LOOK)}
+
+    def run(self) -> Verdict:
+        """Deploy, load, judge, act. Returns the final verdict once it is acted upon.
+
+        Raises AbortedError when somebody asked for the end, NotReadyError, UsageError, JournalError.
+        """
+        final = self._catch_up()
+        if final is None:
+            final = self._try_out()
+        if self._journal.last(Kind.VERDICT) is None:
+            self._journal.append(Kind.VERDICT, verdict_to_dict(final))
+        self._act(self._plan.action(final.decision))
+        return final
+
+    def return_to_baseline(self) -> None:
+        """What an aborted run leaves behind: the baseline, alone."""
+        self._act(Effect.ROLLBACK)
+
+    def serve_outcome(self) -> Serving:
+        """Serve what the verdict came to; nothing happens where it is being served."""
+        assert self._outcome is not None, "only a run that has its verdict has an outcome"
+        return self._apply(self._plan.after(self._outcome, self._position.step))
+
+    def watch_backend(self) -> None:
+        """Journal and tell what died or was started again."""
+        for incident in self._backend.incidents():
+            self._incident(incident.message)
+
+    # ---- the stages
+
+    def _catch_up(self) -> Verdict | None:
+        """Judge what an earlier process recorded."""
+        for path in parts_from(self._folder.observations, 0):
+            final = self._take(self._judging.feed(read_part(path)))
+            if final is not None:
+                return final
+        return None
+
+    def _try_out(self) -> Verdict:
+        step = self._plan.steps[self._position.step]
+        self._console.phase("starting the model servers and the proxy")
+        with effect(self._journal, Effect.DEPLOY, revision=step.revision, weights=dict(step.weights)):
+            serving = self._apply(self._plan.at_step(self._position.step))
+        self._deployed = True
+        self._say("deployed", f"{serving.url} serves {in_words(step.weights)}")
+        session = LoadSession(
+            lambda: self._next_load(serving), self._clock, interrupt=self._watch, incident=self._incident
+        )
+        try:
+            return self._judge_until_final(session)
+        finally:
+            self._console.phase("waiting for the last answers")
+            with effect(self._journal, Effect.STOP_LOAD):
+                session.stop()
+
+    def _judge_until_final(self, session: LoadSession) -> Verdict:
+        self._console.phase("sending requests")
+        for table in session.batches():
+            final = self._take(self._judging.feed(table))
+            if final is not None:
+                return final
+        final = self._take(self._judging.close())
+        if final is None:
+            raise JournalError(f"run {self._folder.id}: the load ended and left no verdict")
+        return final
+
+    def _act(self, what: Effect) -> None:
+        self._outcome = what
+        if is_done(self._journal, what):
+            return
+        self._console.phase(self._plan.describe(what))
+        with effect(self._journal, what, outcome=self._plan.describe(what)):
+            self._apply(self._plan.after(what, self._position.step))
+        self._say(what.value, self._plan.describe(what))
+
+    # ---- judging
+
+    def _take(self, judgements: Iterable[Judgement]) -> Verdict | None:
+        """Journal each look and go where it leads. Returns the final verdict once there is one."""
+        for judgement in judgements:
+            (verdict,) = judgement.verdicts
+            fresh = self._record(verdict)
+            position = advance(self._position, self._plan.steps, verdict)
+            moved, self._position = position.step != self._position.step, position
+            self._elapsed = verdict.elapsed
+            if fresh:
+                if moved and self._deployed:
+                    self._shift()
+                self._console.look(verdict, self._fractions())
+            if verdict.decision is not Decision.CONTINUE:
+                return verdict
+        return None
+
+    def _record(self, verdict: Verdict) -> bool:
+        """Journal a look; False if an earlier process had. Raises JournalError if that one saw it otherwise."""
+        document = verdict_to_dict(verdict)
+        known = self._known_looks.get(verdict.look)
+        if known is None:
+            self._journal.append(Kind.LOOK, {"look": verdict.look, "verdict": document})
+            return True
+        if known["verdict"] != document["verdict"]:
+            raise JournalError(
+                f"run {self._folder.id} said {known['verdict']} at look {verdict.look}, and its observations now "
+                f"say {document['verdict']}: they were changed, or another version of Fairtrial recorded them"
+            )
+        return False
+
+    def _fractions(self) -> dict[str, float]:
+        return {arm: percent / 100 for arm, percent in self._plan.steps[self._position.step].weights.items()}
+
+    # ---- effects
+
+    def _shift(self) -> None:
+        step = self._plan.steps[self._position.step]
+        with effect(self._journal, Effect.SHIFT, revision=step.revision, weights=dict(step.weights)):
+            self._apply(self._plan.at_step(self._position.step))
+        self._say("shifted", f"traffic: {in_words(step.weights)}")
+
+    def _apply(self, wanted: tuple[SeldonDeployment, Route]) -> Serving:
+        try:
+            return self._backend.apply(*wanted, self._console.phase)
+        except (NotReady, Unsupported) as error:
+            raise NotReadyError(str(error)) from error
+
+    def _next_load(self, serving: Serving) -> Load | None:
+        wanted = load_plan(self._plan.experiment, serving, self._folder, self._elapsed)
+        if wanted is None:
+            return None
+        load = self._new_load(wanted)
+        with effect(self._journal, Effect.LOAD, firstArrival=wanted.first_arrival, firstPart=wanted.first_part):
+            load.start()
+        return load
+
+    # ---- what happens meanwhile
+
+    def _watch(self) -> None:
+        self.watch_backend()
+        if self._journal.last(Kind.ABORT) is not None:
+            raise AbortedError(f"run {self._folder.id} was aborted on request")
+
+    def _incident(self, message: str) -> None:
+        self._journal.append(Kind.INCIDENT, {"message": message})
+        self._say("incident", message)
+
+    def _say(self, kind: str, message: str) -> None:
+        self._console.event(Event(self._clock.now(), kind, message))

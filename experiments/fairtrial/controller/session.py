@@ -1,0 +1,194 @@
+"""A run as a whole: its folder, its lock, its backend, and the documents it leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairtrial.atomic import write_text
+from fairtrial.clock import Clock, SystemClock
+from fairtrial.console.interface import Console
+from fairtrial.controller.effects import effect
+from fairtrial.controller.run import Controller
+from fairtrial.errors import AbortedError, FairtrialError, UsageError
+from fairtrial.experiment.model import Experiment
+from fairtrial.experiment.reading import parse
+from fairtrial.history import history_of
+from fairtrial.journal.entries import Effect, Kind
+from fairtrial.journal.folder import RunFolder, new_run
+
+from fairtrial.journal.store import Journal
+from fairtrial.judge.document import verdict_to_dict
+from fairtrial.judge.verdict import Verdict
+from fairtrial.planning.plan import Plan, plan_of
+from fairtrial.report.page import render_report
+from fairtrial.versions import versions
+from fairtrial_graphs.backends.interface import Backend
+from fairtrial_graphs.backends.local.backend import LocalBackend
+from fairtrial_graphs.seldon.text import render
+from fairtrial_loadtests.client import LoadProcess
+from fairtrial_servers.launch import model_server
+
+#: Makes the view of a run once its name and longest duration are known.
+ConsoleFactory = Callable[[Plan], Console]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user may say about a run that is not part of the experiment."""
+
+    runs: Path | None = None  # where run folders go; beside the experiment file unless said
+    keep_serving: bool = False  # go on serving the outcome until interrupted
+    port: int | None = None  # of the split; a free one unless said
+
+
+def start(experiment: Path, options: Options, console: ConsoleFactory, clock: Clock | None = None) -> RunFolder:
+    """Run an experiment file to its verdict and return the run's folder.
+
+    Raises FairtrialError of every kind, and KeyboardInterrupt; the folder then says how far it came.
+    """
+    clock = clock or SystemClock()
+    try:
+        text = experiment.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {experiment}: {error.strerror}") from error
+    parsed = parse(text, source=str(experiment), folder=experiment.parent)
+    plan = plan_of(parsed)
+    folder = new_run(options.runs or experiment.parent / "runs", parsed.metadata.name, clock)
+    write_text(folder.experiment, text.decode())
+    write_text(folder.manifest, render(plan.at_step(0)[0]))
+    with folder.locked(), _journal(Journal.create(folder.journal, clock)) as journal:
+        journal.append(
+            Kind.STARTED,
+            {
+                "experiment": experiment.name,
+                "folder": str(experiment.parent.absolute()),
+                "name": parsed.metadata.name,
+                "data": _digest(_data(parsed)),
+                "steps": [{"revision": s.revision, "weights": dict(s.weights)} for s in plan.steps],
+                "versions": versions(),
+            },
+        )
+        _run(plan, folder, journal, options, console, clock)
+    return folder
+
+
+def resume(folder: RunFolder, options: Options, console: ConsoleFactory, clock: Clock | None = None) -> RunFolder:
+    """Bring a run that was cut off to its verdict. A run that has ended is left as it is."""
+    clock = clock or SystemClock()
+    with folder.locked(), _journal(Journal.open(folder.journal, clock)) as journal:
+        plan = recorded_plan(folder, journal)
+        if journal.last(Kind.ENDED) is not None and not options.keep_serving:
+            return folder
+        journal.append(Kind.RESUMED, {"versions": versions()})
+        _run(plan, folder, journal, options, console, clock)
+    return folder
+
+
+def recorded_plan(folder: RunFolder, journal: Journal) -> Plan:
+    """The plan of a run, made again from what it recorded. Raises UsageError if its data have changed since."""
+    experiment, recorded = recorded_experiment(folder, journal)
+    data = _data(experiment)
+    if _digest(data) != recorded["data"]:
+        raise UsageError(f"{data} has changed since run {folder.id} began: its rows are not the ones recorded")
+    return plan_of(experiment)
+
+
+def recorded_experiment(folder: RunFolder, journal: Journal) -> tuple[Experiment, dict[str, Any]]:
+    """The experiment of a run as it was when it began, and what the journal says of its start."""
+    started = journal.last(Kind.STARTED)
+    if started is None:
+        raise UsageError(f"run {folder.id} died before it began; start another with `fairtrial run`")
+    where = Path(started.body["folder"])
+    experiment = parse(folder.experiment.read_bytes(), source=str(folder.experiment), folder=where)
+    return experiment, started.body
+
+
+def _run(
+    plan: Plan, folder: RunFolder, journal: Journal, options: Options, new_console: ConsoleFactory, clock: Clock
+) -> None:
+    backend = LocalBackend(folder.backend, model_server, front_port=options.port)
+    with new_console(plan) as console:
+        controller = Controller(
+            plan, folder, journal, backend, lambda wanted: LoadProcess(wanted, folder.backend), console, clock
+        )
+        with _closing(backend, journal, console):
+            try:
+                verdict = controller.run()
+            except AbortedError:
+                controller.return_to_baseline()
+                raise
+            _leave_documents(verdict, folder, journal)
+            console.final(verdict, folder.path)
+            if options.keep_serving:
+                _serve_until_interrupted(controller, console)
+
+
+@contextmanager
+def _closing(backend: Backend, journal: Journal, console: Console) -> Iterator[None]:
+    """Whatever happens: journal how the run went, and end all that was started."""
+    try:
+        yield
+    except AbortedError:
+        _close(backend, journal)
+        journal.append(Kind.ENDED, {"aborted": True})
+        raise
+    except KeyboardInterrupt:
+        _close(backend, journal)
+        journal.append(Kind.INTERRUPTED)
+        raise
+    except FairtrialError as error:
+        backend.close()
+        journal.append(Kind.FAILED, {"message": str(error)})
+        raise
+    except BaseException:
+        backend.close()
+        raise
+    console.phase("shutting down")
+    _close(backend, journal)
+    journal.append(Kind.ENDED)
+
+
+def _close(backend: Backend, journal: Journal) -> None:
+    with effect(journal, Effect.CLOSE):
+        backend.close()
+
+
+def _leave_documents(verdict: Verdict, folder: RunFolder, journal: Journal) -> None:
+    document = {"run": folder.id} | verdict_to_dict(verdict, versions())
+    write_text(folder.verdict, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    write_text(folder.report, render_report(history_of(folder, journal)))
+
+
+def _serve_until_interrupted(controller: Controller, console: Console) -> None:
+    url = controller.serve_outcome().url
+    console.phase(f"serving at {url} until interrupted (Ctrl-C)")
+    while True:
+        controller.watch_backend()
+        threading.Event().wait(0.5)
+
+
+@contextmanager
+def _journal(journal: Journal) -> Iterator[Journal]:
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def _data(experiment: Experiment) -> Path:
+    return experiment.folder / experiment.spec.traffic.load_test.requests.data
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"the data {path} cannot be read: {error.strerror}") from error

@@ -1,0 +1,79 @@
+"""How the evidence is weighed."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from fairtrial.experiment.base import Part, Whole, raise_mistakes
+from fairtrial.experiment.quantity_types import Duration, Fraction
+
+
+class Analysis(Part):
+    """Rates of error, and when to look."""
+
+    false_positive_rate: Fraction = Field(
+        default=0.05,
+        description="How often, at most, a claim is accepted that is not true, however often the evidence is "
+        "looked at. Default: 5%.",
+        examples=["5%"],
+    )
+    power: Fraction = Field(
+        default=0.8,
+        description="How often a true effect of the size designEffect is found. Default: 80%.",
+        examples=["80%"],
+    )
+    method: Literal["sequential"] = Field(
+        default="sequential",
+        description="sequential: judged at every look, with boundaries that stay valid. Default: sequential.",
+        examples=["sequential"],
+    )
+    look_interval: Duration = Field(
+        default=1.0, description="Time between looks at the evidence. Default: 1s.", examples=["1s"]
+    )
+    warm_up: Duration = Field(
+        default=0.0,
+        description="Observations of this first part of the load are not judged. Default: 0s.",
+        examples=["5s"],
+    )
+    min_requests: Whole = Field(
+        default=100,
+        ge=1,
+        le=1_000_000_000,
+        description="Requests that each arm must have answered before the first look. Default: 100.",
+        examples=[100],
+    )
+    seed: Whole = Field(
+        default=0,
+        ge=0,
+        le=2**32 - 1,
+        description="Seed of all that is random: arrivals, the order of rows and of pairs. Default: 0.",
+        examples=[0],
+    )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        if not 0 < self.false_positive_rate < 0.5:
+            found.append((("falsePositiveRate",), "expected more than 0% and less than 50%"))
+        if not 0.5 <= self.power < 1:
+            found.append((("power",), "expected at least 50% and less than 100%"))
+        if self.look_interval < 0.1:
+            found.append((("lookInterval",), "expected at least 100ms"))
+        raise_mistakes(found)
+        return self
+
+
+class Abort(Part):
+    """Limits that end the trial at once, before any test would."""
+
+    error_rate: Fraction = Field(
+        description="A candidate whose error rate exceeds this is rolled back at once.", examples=["50%"]
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if not 0 < self.error_rate < 1:
+            raise_mistakes([(("errorRate",), "expected more than 0% and less than 100%")])
+        return self

@@ -1,0 +1,46 @@
+"""What a file leaves unsaid and the model filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from fairtrial.experiment.metrics import Metric
+from fairtrial.experiment.model import Experiment
+
+
+@dataclass(frozen=True)
+class Default:
+    """One field that was filled in, with its value as a file would say it."""
+
+    path: str
+    value: str | bool | int | float
+
+
+def filled_in(experiment: Experiment) -> list[Default]:
+    """Every default that took effect, in the order of the model; nothing for what is simply absent."""
+    return list(_unsaid(experiment, experiment.model_dump(mode="json"), ""))
+
+
+def _unsaid(part: BaseModel, dumped: dict[str, Any], prefix: str) -> Iterator[Default]:
+    for name, field in type(part).model_fields.items():
+        alias = field.alias or name
+        path, value = prefix + alias, getattr(part, name)
+        if isinstance(value, BaseModel):
+            yield from _unsaid(value, dumped[alias], path + ".")
+        elif isinstance(value, tuple):
+            for i, item in enumerate(value):
+                if isinstance(item, BaseModel):
+                    yield from _unsaid(item, dumped[alias][i], f"{path}.{i}.")
+        elif name not in part.model_fields_set and value not in (None, {}) and not _idle(part, name):
+            yield Default(path, dumped[alias])
+
+
+def _idle(part: BaseModel, name: str) -> bool:
+    """The margin of the role that a metric does not have."""
+    return isinstance(part, Metric) and name == (
+        "max_regression" if part.role == "objective" else "min_effect"
+    )

@@ -1,0 +1,200 @@
+"""The experiment: one YAML file, typed. Where every default is documented, for people and for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlparse
+
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
+
+from fairtrial.experiment.analysis import Abort, Analysis
+from fairtrial.experiment.arms import Baseline, Candidate
+from fairtrial.experiment.base import DnsLabel, Part, raise_mistakes
+from fairtrial.experiment.metrics import Metric
+from fairtrial.experiment.strategy import AbTest, Strategy
+from fairtrial.experiment.traffic import Traffic
+
+API_VERSION = "fairtrial.dev/v1alpha1"
+KIND = "Experiment"
+
+
+class Metadata(Part):
+    """As in Kubernetes."""
+
+    name: DnsLabel = Field(
+        default="experiment",
+        description="The experiment's name, and its SeldonDeployment's. Default: experiment.",
+        examples=["wine"],
+    )
+
+
+class Sticky(Part):
+    """Keep a caller on one arm."""
+
+    header: str = Field(
+        pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+        max_length=100,
+        description="Requests with the same value of this header go to the same arm.",
+        examples=["x-user"],
+    )
+
+
+class Spec(Part):
+    """What is tried, on which traffic, and what must be true of the winner."""
+
+    deployment: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A SeldonDeployment written by hand, a path relative to this file; baseline and "
+        "candidates then name its predictors. Default: one is made from the arms.",
+        examples=["seldondeployment.yaml"],
+    )
+    baseline: Baseline = Field(
+        description="The version in service, which stays unless a candidate wins.",
+        examples=[{"name": "v1", "modelUri": "models/v1"}],
+    )
+    candidates: tuple[Candidate, ...] = Field(
+        min_length=1,
+        description="The versions that challenge it; one for now.",
+        examples=[[{"name": "v2", "modelUri": "models/v2"}]],
+    )
+    strategy: Strategy = Field(
+        default_factory=lambda: Strategy(ab_test=AbTest()),
+        description="How users' traffic is divided. Default: an A/B test at 50%.",
+        examples=[{"canary": {"steps": [{"setWeight": 10}, {"setWeight": 50}]}}],
+    )
+    traffic: Traffic = Field(
+        default_factory=Traffic,
+        validate_default=True,
+        description="Where requests come from. Default: a load test from holdout.parquet.",
+        examples=[{"loadTest": {"arrivalRate": "100/s"}}],
+    )
+    sticky: Sticky | None = Field(
+        default=None,
+        description="Keep a caller on one arm. Default: each request is sent either way at random.",
+        examples=[{"header": "x-user"}],
+    )
+    metrics: tuple[Metric, ...] = Field(
+        min_length=1, max_length=50, description="What is measured.", examples=[[{"name": "accuracy"}]]
+    )
+    analysis: Analysis = Field(
+        default_factory=Analysis,
+        validate_default=True,
+        description="How the evidence is weighed.",
+        examples=[{"falsePositiveRate": "5%", "power": "80%"}],
+    )
+    on_inconclusive: Literal["rollback", "promote", "hold"] = Field(
+        default="rollback",
+        description="What is done when the horizon is reached without a decision: return to the baseline, "
+        "take the candidate, or leave the split as it is. Default: rollback.",
+    )
+    abort: Abort | None = Field(
+        default=None,
+        description="Limits that end the trial at once. Default: none.",
+        examples=[{"errorRate": "50%"}],
+    )
+
+    @property
+    def candidate(self) -> Candidate:
+        """The one candidate."""
+        return self.candidates[0]
+
+    @property
+    def scored(self) -> bool:
+        """Whether any metric needs the right answers."""
+        return any(metric.scored for metric in self.metrics)
+
+    # Checks between fields are validators of the later field: they run even when others are wrong,
+    # so that all mistakes are told at once.
+
+    @field_validator("baseline")
+    @classmethod
+    def _runnable(cls, baseline: Baseline, info: ValidationInfo) -> Baseline:
+        if "deployment" in info.data:
+            raise_mistakes(_of_arm(baseline, info.data["deployment"]))
+        return baseline
+
+    @field_validator("candidates")
+    @classmethod
+    def _distinct(cls, candidates: tuple[Candidate, ...], info: ValidationInfo) -> tuple[Candidate, ...]:
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        names = [info.data["baseline"].name] if "baseline" in info.data else []
+        for i, candidate in enumerate(candidates):
+            if "deployment" in info.data:
+                found += [((i, *path), why) for path, why in _of_arm(candidate, info.data["deployment"])]
+            if candidate.name in names:
+                found.append(((i, "name"), f'another arm is called "{candidate.name}" already'))
+            names.append(candidate.name)
+        if len(candidates) > 1:
+            found.append(((1,), "one candidate at a time for now; run the others after it"))
+        raise_mistakes(found)
+        return candidates
+
+    @field_validator("metrics")
+    @classmethod
+    def _named_once(cls, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+        names = [metric.name for metric in metrics]
+        raise_mistakes(
+            ((i, "name"), f'another metric is called "{name}"; name this one otherwise and say its `column`')
+            for i, name in enumerate(names)
+            if name in names[:i]
+        )
+        return metrics
+
+    @field_validator("analysis")
+    @classmethod
+    def _within_horizon(cls, analysis: Analysis, info: ValidationInfo) -> Analysis:
+        traffic = info.data.get("traffic")
+        if isinstance(traffic, Traffic):
+            horizon = traffic.load_test.max_duration
+            raise_mistakes(
+                ((name,), "not shorter than traffic.loadTest.maxDuration: nothing would be judged")
+                for name, seconds in (("warmUp", analysis.warm_up), ("lookInterval", analysis.look_interval))
+                if seconds >= horizon
+            )
+        return analysis
+
+
+def _of_arm(arm: Baseline | Candidate, deployment: str | None) -> list[tuple[tuple[str | int, ...], str]]:
+    if deployment is None:
+        if arm.model_uri is None:
+            return [(("modelUri",), f'required: where the model of "{arm.name}" is')]
+        return []
+    return [
+        ((field,), f'spec.deployment says what "{arm.name}" runs; say it there')
+        for field, value in arm.model_dump().items()
+        if field != "name" and value
+    ]
+
+
+class Experiment(Part):
+    """An A/B test of model versions: which one serves, which one challenges it, and what decides."""
+
+    api_version: Literal["fairtrial.dev/v1alpha1"] = Field(description="The version of this format.")
+    kind: Literal["Experiment"] = Field(description="What this file is.")
+    metadata: Metadata = Field(
+        default_factory=Metadata, description="The experiment's name.", examples=[{"name": "wine"}]
+    )
+    spec: Spec = Field(description="The experiment.", examples=[{}])
+
+    _folder: Path = PrivateAttr(default=Path())
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Take the folder that relative paths start from out of the validation's context."""
+        if isinstance(context, dict) and "folder" in context:
+            self._folder = Path(context["folder"])
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths are relative to: the experiment file's folder, else the working directory."""
+        return self._folder
+
+    def locate(self, uri: str) -> Path:
+        """The path on this machine of a path or file:// URL in the experiment."""
+        return locate(uri, self._folder)
+
+
+def locate(uri: str, folder: Path) -> Path:
+    """A path or file:// URL, relative to `folder`."""
+    return folder / (unquote(urlparse(uri).path) if uri.startswith("file:") else uri)

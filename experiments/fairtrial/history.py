@@ -1,0 +1,80 @@
+"""What a run's folder says of it, for the report and for explanations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fairtrial.journal.entries import Effect, Entry, Kind
+from fairtrial.journal.folder import RunFolder
+from fairtrial.journal.store import Journal
+from fairtrial.judge.document import verdict_from_dict
+from fairtrial.planning.words import in_words
+from fairtrial.report.history import Event, History, Shift
+
+_DONE = {
+    Effect.DEPLOY: "deployed",
+    Effect.SHIFT: "shifted",
+    Effect.PROMOTE: "promoted",
+    Effect.ROLLBACK: "rolledBack",
+    Effect.HOLD: "held",
+}
+_NOTES = {
+    Kind.ABORT: ("aborted", "somebody asked for the run to end"),
+    Kind.INTERRUPTED: ("interrupted", "the controller was told to stop"),
+    Kind.RESUMED: ("resumed", "the run was taken up again"),
+}
+
+
+def history_of(folder: RunFolder, journal: Journal) -> History:
+    """Everything the report shows. The run may still be going on, or have been cut off."""
+    entries = journal.entries()
+    started = entries[0]
+    ended = next((entry.time for entry in reversed(entries) if entry.kind is Kind.ENDED), None)
+    source = f"{started.body['folder']}/{started.body['experiment']}"
+    return History(
+        run_id=folder.id,
+        experiment_name=started.body["name"],
+        experiment_text=folder.experiment.read_text(encoding="utf-8"),
+        started=started.time,
+        ended=ended,
+        verdicts=[verdict_from_dict(entry.body["verdict"]) for entry in entries if entry.kind is Kind.LOOK],
+        events=[event for entry in entries if (event := _event(entry)) is not None],
+        manifest=folder.manifest.read_text(encoding="utf-8"),
+        reproduce=[
+            f"fairtrial run {source}",
+            f"fairtrial replay {folder.path}",
+            f"fairtrial judge {source} --data {folder.observations}",
+        ],
+        versions=started.body["versions"],
+        observations=folder.observations,
+        load=_load_summary(folder.observations),
+        shifts=[shift for entry in entries if (shift := _shift(entry)) is not None],
+    )
+
+
+def _event(entry: Entry) -> Event | None:
+    if entry.kind is Kind.DONE and entry.effect in _DONE:
+        weights = entry.body.get("weights")
+        words = f"traffic: {in_words(weights)}" if weights else entry.body.get("outcome", "")
+        return Event(entry.time, _DONE[entry.effect], words)
+    if entry.kind in (Kind.INCIDENT, Kind.FAILED):
+        return Event(entry.time, "incident", entry.body["message"])
+    if entry.kind in _NOTES:
+        return Event(entry.time, *_NOTES[entry.kind])
+    return None
+
+
+def _shift(entry: Entry) -> Shift | None:
+    if entry.kind is not Kind.DONE or entry.effect not in (Effect.DEPLOY, Effect.SHIFT):
+        return None
+    weights = {arm: percent / 100 for arm, percent in entry.body["weights"].items()}
+    return Shift(entry.time, entry.body["revision"], weights)
+
+
+def _load_summary(observations: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((observations / "load.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}

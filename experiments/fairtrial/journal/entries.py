@@ -1,0 +1,43 @@
+"""What a journal records. An effect stands in it twice: before it is made and once it is known to have happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    STARTED = "started"  # the experiment as read, its digest, the judge's spec, versions
+    INTENDED = "intended"  # an effect is about to be made
+    DONE = "done"  # the effect is known to have happened
+    LOOK = "look"  # the evidence was judged
+    VERDICT = "verdict"  # the final verdict
+    INCIDENT = "incident"  # something died, was restarted, or was found out of order
+    ABORT = "abort"  # somebody asked for the run to end
+    INTERRUPTED = "interrupted"  # the controller was told to stop; the run can be resumed
+    RESUMED = "resumed"
+    FAILED = "failed"  # the run could not go on; the message says why
+    ENDED = "ended"  # everything is acted on and shut down
+
+
+class Effect(StrEnum):
+    """What the controller does to the world."""
+
+    DEPLOY = "deploy"
+    LOAD = "load"
+    SHIFT = "shift"
+    STOP_LOAD = "stopLoad"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    HOLD = "hold"  # leave the split as it is
+    CLOSE = "close"
+
+
+@dataclass(frozen=True)
+class Entry:
+    seq: int
+    time: float  # seconds since the epoch
+    kind: Kind
+    effect: Effect | None
+    body: dict[str, Any]

@@ -1,0 +1,143 @@
+"""Takes each claim through a look: what its evidence is, and whether it crosses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from fairtrial.judge.boundaries import alpha_of, boundary_for, planned_drift
+from fairtrial.judge.comparison import Comparison, Interval
+from fairtrial.judge.geometry import Claim, claims_of
+from fairtrial.judge.spec import JudgeSpec, MetricSpec
+from fairtrial.judge.state import ClaimState, State, claim_key
+from fairtrial.stats.score import Effect
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim after a look."""
+
+    claim: Claim
+    state: ClaimState
+    alpha: float
+
+    @property
+    def statistic(self) -> float | None:
+        """z where it crossed; else at its last look. None before the first."""
+        if self.state.crossed_statistic is not None:
+            return self.state.crossed_statistic
+        return self.state.statistics[-1] if self.state.statistics else None
+
+    @property
+    def boundary(self) -> float | None:
+        """What the statistic is held against."""
+        return self.state.crossed_boundary if self.state.crossed else self.state.boundary
+
+
+@dataclass(frozen=True)
+class MetricLook:
+    """A metric of one candidate after a look."""
+
+    metric: MetricSpec
+    comparison: Comparison
+    against: Judged
+    favour: Judged
+    effect: Effect | None
+    interval: Interval | None
+    waiting: str | None  # why the claim for the candidate has no statistic yet
+
+    @property
+    def judged(self) -> tuple[Judged, Judged]:
+        return self.against, self.favour
+
+
+def look_at_metric(
+    spec: JudgeSpec, state: State, comparison: Comparison, candidate: str, *, waiting: str | None
+) -> MetricLook:
+    """Judge both claims of a metric at look `state.look`; `waiting` says why not to, if so."""
+    metric = comparison.metric
+    against, favour = (
+        _look_at_claim(spec, state, comparison, claim, candidate, waits=waiting is not None)
+        for claim in claims_of(metric)
+    )
+    if waiting is None and not favour.state.statistics:
+        waiting = comparison.shortfall()
+    critical = favour.state.boundary
+    return MetricLook(
+        metric=metric,
+        comparison=comparison,
+        against=against,
+        favour=favour,
+        effect=comparison.effect(),
+        interval=None if critical is None else _finite(comparison.interval(critical)),
+        waiting=waiting,
+    )
+
+
+def claims_after(state: State, candidate: str, looks: tuple[MetricLook, ...]) -> Mapping[str, ClaimState]:
+    """All claims of the state, with those of these looks in place of the earlier ones."""
+    return {
+        **state.claims,
+        **{
+            claim_key(candidate, look.metric.name, judged.claim.name): judged.state
+            for look in looks
+            for judged in look.judged
+        },
+    }
+
+
+def _look_at_claim(
+    spec: JudgeSpec, state: State, comparison: Comparison, claim: Claim, candidate: str, *, waits: bool
+) -> Judged:
+    before = state.claim(candidate, comparison.metric.name, claim.name)
+    after = before if waits else _advanced(spec, before, comparison, claim, look=state.look)
+    return Judged(claim, after, alpha_of(spec, claim))
+
+
+def p_value(spec: JudgeSpec, judged: Judged) -> float | None:
+    """The claim's sequential p-value; None before its first look. It takes milliseconds."""
+    state = judged.state
+    if state.drift is None:
+        return None
+    return boundary_for(spec, judged.claim, state.drift).p_value(state.fractions, state.statistics)
+
+
+def _advanced(
+    spec: JudgeSpec, before: ClaimState, comparison: Comparison, claim: Claim, *, look: int
+) -> ClaimState:
+    """The claim after one more look; unchanged if there is nothing new, or nothing more may be looked at.
+
+    A claim that has crossed is still followed, for its interval and what the report draws.
+    """
+    fraction = min(1.0, comparison.compared / comparison.metric.max_observations)
+    if before.exhausted or fraction <= before.information:
+        return before
+    score = comparison.score(claim.threshold, greater=claim.greater)
+    if score is None:
+        return before
+    drift = before.drift
+    if drift is None:
+        drift = planned_drift(spec, claim, comparison, score.information, fraction)
+    fractions = (*before.fractions, fraction)
+    critical = boundary_for(spec, claim, drift).critical(fractions)
+    boundary = critical if math.isfinite(critical) else None
+    if boundary is None and before.boundary is not None and fraction < 1:
+        return before  # too soon after the last look to reject anything: it waits for the next
+    after = replace(
+        before,
+        fractions=fractions,
+        statistics=(*before.statistics, score.z),
+        drift=drift,
+        boundary=boundary if boundary is not None else before.boundary,
+    )
+    if before.crossed or boundary is None or score.z < boundary:
+        return after
+    return replace(after, crossed_at_look=look, crossed_statistic=score.z, crossed_boundary=boundary)
+
+
+def _finite(interval: Interval | None) -> Interval | None:
+    """An interval that says something; one side may be open."""
+    if interval is None or all(math.isinf(end) for end in interval):
+        return None
+    return interval

@@ -1,0 +1,118 @@
+"""What must be in order before a candidate may be promoted, whatever its metrics say."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fairtrial.judge.evidence import Evidence, Excluded, Exclusion
+from fairtrial.judge.spec import JudgeSpec
+from fairtrial.judge.verdict import Gate, SampleRatio
+from fairtrial.judge.wording import count, metric_label, number, percent, seconds
+from fairtrial.stats.sample_ratio import dirichlet_log_e_values
+
+#: Part of a metric's values that may be unusable (NaN, infinite, negative latency) in either arm.
+_TOLERATED_UNUSABLE = 0.05
+
+
+def requests_of(evidence: Evidence, arm: str) -> int:
+    """Requests that an arm got after the warm-up."""
+    return int(evidence.requests[:, evidence.arm(arm)].sum())
+
+
+def sample_ratio(spec: JudgeSpec, evidence: Evidence, candidate: str) -> SampleRatio | None:
+    """Whether the split divided traffic as told: a product of Dirichlet e-values over segments.
+
+    Pairs are a segment of their own: which half is missing must be a fair coin. None without anything
+    to go by.
+    """
+    segments = [name for name in evidence.units if name in spec.weights]
+    counts = [evidence.units[name] for name in segments]
+    shares = [np.array([spec.weights[name].get(arm, 0.0) for arm in evidence.arms]) for name in segments]
+    names = [f"segment {name}" for name in segments]
+    halves = evidence.missing_halves[evidence.arm(candidate) - 1]
+    log_e = [float(dirichlet_log_e_values(c, s)) for c, s in zip(counts, shares, strict=True)]
+    if halves.sum():
+        names.append("pairs, of which one half is missing")
+        log_e.append(float(dirichlet_log_e_values(halves, [0.5, 0.5])))
+    if not log_e:
+        return None
+    threshold = 1 / spec.sample_ratio_alpha
+    total = sum(log_e)
+    mismatch = total >= math.log(threshold)
+    observed = np.sum(counts, axis=0) if counts else np.zeros(len(evidence.arms), np.int64)
+    expected = sum(
+        (s / s.sum() * c.sum() for s, c in zip(shares, counts, strict=True)), np.zeros(observed.size)
+    )
+    units = int(observed.sum())
+    return SampleRatio(
+        expected={
+            arm: float(value) / units for arm, value in zip(evidence.arms, expected, strict=True) if units
+        },
+        observed={arm: int(value) for arm, value in zip(evidence.arms, observed, strict=True)},
+        e_value=math.exp(min(total, 700.0)),
+        threshold=threshold,
+        mismatch=mismatch,
+        where=names[int(np.argmax(log_e))] if mismatch else None,
+        missing_halves=int(halves.sum()),
+    )
+
+
+def gates(spec: JudgeSpec, evidence: Evidence, candidate: str, ratio: SampleRatio | None) -> tuple[Gate, ...]:
+    """Every gate, passed or not."""
+    made = [_minimum_data(spec, evidence, candidate), _usable_values(spec, evidence, candidate)]
+    if ratio is not None:
+        made.insert(0, _sample_ratio_gate(ratio))
+    if spec.warm_up > 0:
+        made.append(_warm_up(spec, evidence))
+    return tuple(made)
+
+
+def _sample_ratio_gate(ratio: SampleRatio) -> Gate:
+    figures = f"e-value {number(ratio.e_value)}, alarm at {number(ratio.threshold)}"
+    if not ratio.mismatch:
+        return Gate("sampleRatio", True, f"The split went as its weights say ({figures}).")
+    observed = ", ".join(f"{arm} {count(n)}" for arm, n in ratio.observed.items())
+    expected = ", ".join(f"{arm} {percent(share)}" for arm, share in ratio.expected.items())
+    return Gate(
+        "sampleRatio",
+        False,
+        f"Sample ratio mismatch in {ratio.where}: the split gave {observed} where {expected} was meant "
+        f"({figures}).",
+    )
+
+
+def _minimum_data(spec: JudgeSpec, evidence: Evidence, candidate: str) -> Gate:
+    arm = min((spec.baseline, candidate), key=lambda name: requests_of(evidence, name))
+    least = requests_of(evidence, arm)
+    return Gate(
+        "minimumData",
+        least >= spec.min_observations,
+        f"{arm} has {count(least)} requests; {count(spec.min_observations)} are needed before a first look.",
+    )
+
+
+def _usable_values(spec: JudgeSpec, evidence: Evidence, candidate: str) -> Gate:
+    """An arm whose values cannot be used where it does badly would look good on the rest."""
+    for metric in spec.metrics:
+        for arm in (spec.baseline, candidate):
+            unusable = evidence.excluded[Excluded(Exclusion.UNUSABLE_VALUE, metric.name, arm)]
+            share = unusable / max(requests_of(evidence, arm), 1)
+            if share > _TOLERATED_UNUSABLE:
+                return Gate(
+                    "usableValues",
+                    False,
+                    f"{metric_label(metric)} of {arm} cannot be used in {count(unusable)} observations, "
+                    f"{percent(share)} of its requests ({percent(_TOLERATED_UNUSABLE)} are tolerated): "
+                    f"what is left is no fair sample.",
+                )
+    return Gate("usableValues", True, "The metrics' values can be used.")
+
+
+def _warm_up(spec: JudgeSpec, evidence: Evidence) -> Gate:
+    cut = evidence.excluded[Excluded(Exclusion.WARM_UP)]
+    over = bool(evidence.requests.sum())
+    return Gate(
+        "warmUp", over, f"The first {seconds(spec.warm_up)} are warm-up; {count(cut)} requests were cut."
+    )

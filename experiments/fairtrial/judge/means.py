@@ -1,0 +1,123 @@
+"""Comparisons of means, unpaired and paired."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from fairtrial.judge.comparison import Comparison, Interval, ratio_or_zero, shared
+from fairtrial.judge.evidence import FloatArray, Stratum
+from fairtrial.judge.geometry import is_latency
+from fairtrial.judge.spec import MetricSpec
+from fairtrial.stats.mean import mean_contributions, mean_effect, mean_interval, mean_score
+from fairtrial.stats.paired_mean import (
+    paired_mean_contributions,
+    paired_mean_effect,
+    paired_mean_interval,
+    paired_mean_score,
+)
+from fairtrial.stats.score import Contributions, Effect, Score
+
+
+class Means(Comparison):
+    """Two means. `baseline`, `candidate`: [S, 3] n, mean, M2."""
+
+    def __init__(
+        self, metric: MetricSpec, strata: Sequence[Stratum], baseline: FloatArray, candidate: FloatArray
+    ) -> None:
+        super().__init__(metric, strata)
+        self._moments = tuple(arm[:, column] for arm in (baseline, candidate) for column in range(3))
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        return int(self._moments[0].sum()), int(self._moments[3].sum())
+
+    @property
+    def compared(self) -> int:
+        return shared(self._moments[0], self._moments[3])
+
+    def score(self, threshold: float, *, greater: bool) -> Score | None:
+        if self.inflation is None:
+            return None
+        return mean_score(
+            *self._moments,
+            margin=threshold,
+            relative=self.relative,
+            greater=greater,
+            inflation=self.inflation,
+        )
+
+    def effect(self) -> Effect | None:
+        return mean_effect(*self._moments, relative=self.relative, inflation=self.inflation or 1.0)
+
+    def interval(self, critical: float) -> Interval | None:
+        return mean_interval(
+            *self._moments, relative=self.relative, critical=critical, inflation=self.inflation or 1.0
+        )
+
+    def shortfall(self) -> str:
+        return self._batch_shortfall() or "each arm needs two values in one time batch"
+
+    def signal(self, threshold: float, effect: float) -> float:
+        n0, mean0, m0, n1, mean1, m1 = self._moments
+        n = float((n0 + n1).sum())
+        scale = ratio_or_zero(float((n0 * mean0 + n1 * mean1).sum()), n) if self.relative else 1.0
+        variance = ratio_or_zero(float((m0 + m1).sum()), n) * (self.inflation or 1.0)
+        return ratio_or_zero(abs((effect - threshold) * scale), math.sqrt(variance))
+
+    def _contributions(self) -> Contributions | None:
+        if not is_latency(self.metric):
+            return None
+        return mean_contributions(*self._moments, relative=self.relative)
+
+
+class PairedMeans(Comparison):
+    """Two means on the same rows. `pairs`: [S, 6] n, both means, both M2, cross-products."""
+
+    def __init__(self, metric: MetricSpec, strata: Sequence[Stratum], pairs: FloatArray) -> None:
+        super().__init__(metric, strata)
+        self._moments = tuple(pairs[:, column] for column in range(6))
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        return self.compared, self.compared
+
+    @property
+    def compared(self) -> int:
+        return int(self._moments[0].sum())
+
+    def score(self, threshold: float, *, greater: bool) -> Score | None:
+        if self.inflation is None:
+            return None
+        return paired_mean_score(
+            *self._moments,
+            margin=threshold,
+            relative=self.relative,
+            greater=greater,
+            inflation=self.inflation,
+        )
+
+    def effect(self) -> Effect | None:
+        return paired_mean_effect(*self._moments, relative=self.relative, inflation=self.inflation or 1.0)
+
+    def interval(self, critical: float) -> Interval | None:
+        return paired_mean_interval(
+            *self._moments, relative=self.relative, critical=critical, inflation=self.inflation or 1.0
+        )
+
+    def shortfall(self) -> str:
+        if self.compared < 2:
+            return "no two pairs are complete yet"
+        return self._batch_shortfall() or "the pairs do not vary"
+
+    def signal(self, threshold: float, effect: float) -> float:
+        n, mean0, mean1, m0, m1, cross = self._moments
+        size = float(n.sum())
+        scale = ratio_or_zero(float((n * (mean0 + mean1)).sum()), 2 * size) if self.relative else 1.0
+        variance = ratio_or_zero(float((m0 + m1 - 2 * cross).sum()), size) * (self.inflation or 1.0)
+        return ratio_or_zero(abs((effect - threshold) * scale), math.sqrt(max(variance, 0.0)))
+
+    def _contributions(self) -> Contributions | None:
+        if not is_latency(self.metric):
+            return None
+        return paired_mean_contributions(*self._moments, relative=self.relative)

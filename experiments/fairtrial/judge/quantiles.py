@@ -1,0 +1,126 @@
+"""Comparison of a quantile of two arms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from fairtrial.judge.comparison import Comparison, Interval, ratio_or_zero, shared
+from fairtrial.judge.evidence import FloatArray, IntArray, Stratum
+from fairtrial.judge.geometry import is_latency, quantile_buckets
+from fairtrial.judge.spec import MetricSpec
+from fairtrial.stats.binary import MINIMUM_EVENTS
+from fairtrial.stats.buckets import LogBuckets
+from fairtrial.stats.minimum import minimum_for_quantile
+from fairtrial.stats.quantile import (
+    quantile_contributions,
+    quantile_effect,
+    quantile_interval,
+    quantile_score,
+)
+from fairtrial.stats.score import Contributions, Effect, Score
+
+#: Unused buckets kept on either side of those in use: a factor of 3.5 in value.
+_SPARE = 64
+
+
+class Quantiles(Comparison):
+    """Two quantiles. `baseline`, `candidate`: [S, bucket] counts in the metric's buckets."""
+
+    def __init__(
+        self, metric: MetricSpec, strata: Sequence[Stratum], baseline: IntArray, candidate: IntArray
+    ) -> None:
+        """Raises ValueError if the metric names no quantile."""
+        super().__init__(metric, strata)
+        if metric.quantile is None:
+            raise ValueError(f"metric {metric.name} names no quantile")
+        self._q = metric.quantile
+        self._buckets, self._histograms = _trimmed(quantile_buckets(metric), baseline, candidate)
+        self._sizes = tuple(histogram.sum(axis=1) for histogram in self._histograms)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        return int(self._sizes[0].sum()), int(self._sizes[1].sum())
+
+    @property
+    def compared(self) -> int:
+        return shared(*self._sizes)
+
+    def score(self, threshold: float, *, greater: bool) -> Score | None:
+        if self.compared < minimum_for_quantile(self._q) or self.inflation is None:
+            return None
+        return quantile_score(
+            *self._histograms,
+            buckets=self._buckets,
+            q=self._q,
+            margin=threshold,
+            relative=self.relative,
+            greater=greater,
+            inflation=self.inflation,
+        )
+
+    def effect(self) -> Effect | None:
+        return quantile_effect(*self._histograms, buckets=self._buckets, q=self._q, relative=self.relative)
+
+    def interval(self, critical: float) -> Interval | None:
+        return quantile_interval(
+            *self._histograms,
+            buckets=self._buckets,
+            q=self._q,
+            relative=self.relative,
+            critical=critical,
+            inflation=self.inflation or 1.0,
+        )
+
+    def shortfall(self) -> str:
+        tail = min(self._q, 1 - self._q)
+        needed = max(minimum_for_quantile(self._q), math.ceil(MINIMUM_EVENTS / tail - 1e-9))
+        if self.compared < needed:
+            return (
+                f"p{100 * self._q:.4g} needs about {needed:,} requests in the smaller arm; "
+                f"there are {self.compared:,}"
+            )
+        return self._batch_shortfall() or "the arms have too few requests in the same time batches"
+
+    def signal(self, threshold: float, effect: float) -> float:
+        """The pooled exceedance of a cut moved as far as the effect is from the threshold."""
+        pooled = sum(histogram.sum(axis=0) for histogram in self._histograms)
+        above = 1 - np.cumsum(pooled)[:-1] / max(float(np.sum(pooled)), 1.0)
+        tail = 1 - self._q
+        edge = int(np.argmin(np.abs(above - tail)))
+        value = self._buckets.edges[edge]
+        if self.relative:
+            moved = value * (1 + threshold) / (1 + effect) if effect > -1 else np.inf
+        else:
+            moved = value + threshold - effect
+        exceeding = float(np.interp(moved, self._buckets.edges, above))
+        noise = math.sqrt(tail * self._q * (self.inflation or 1.0))
+        return ratio_or_zero(abs(exceeding - float(above[edge])), noise)
+
+    def _contributions(self) -> Contributions | None:
+        if not is_latency(self.metric):
+            return None
+        return quantile_contributions(*self._histograms, buckets=self._buckets, q=self._q)
+
+
+def _trimmed(
+    buckets: LogBuckets, baseline: IntArray, candidate: IntArray
+) -> tuple[LogBuckets, tuple[FloatArray, FloatArray]]:
+    """The same histograms in fewer buckets: those in use, and some beyond for margins to move in.
+
+    Most of the range is never used, and every score costs as much as there are buckets.
+    """
+    used = np.flatnonzero((baseline.sum(axis=0) + candidate.sum(axis=0))[1:-1]) + 1
+    if not used.size:
+        return buckets, (baseline.astype(np.float64), candidate.astype(np.float64))
+    first = max(int(used[0]) - _SPARE, 1)
+    last = min(int(used[-1]) + _SPARE, buckets.inner)
+    edges = buckets.edges
+    fewer = LogBuckets(buckets.ratio, float(edges[first - 1]), float(edges[last]))
+    starts = [0, *range(first, last + 1), last + 1]
+    low, high = (
+        np.add.reduceat(counts, starts, axis=1).astype(np.float64) for counts in (baseline, candidate)
+    )
+    return fewer, (low, high)

@@ -1,0 +1,101 @@
+"""Judges a stream of observations: looks, evidence and judge put together.
+
+A live run, a resumed one, a replay and `judge --data` all come through here, so that the same
+observations get the same verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from fairtrial.evidence.arrow import Tabular
+from fairtrial.evidence.builder import EvidenceBuilder
+from fairtrial.evidence.looks import Block, Look, LookCutter
+from fairtrial.judge.evidence import Evidence, Exclusion
+from fairtrial.judge.pipeline import judge
+from fairtrial.judge.spec import JudgeSpec
+from fairtrial.judge.state import State
+from fairtrial.judge.verdict import Decision, Verdict
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a look brought."""
+
+    look: Look
+    state: State
+    verdicts: tuple[Verdict, ...]  # on each candidate that had no final one before this look
+
+
+class StreamJudge:
+    """Feed it batches as they come. It is done once every candidate has its final verdict."""
+
+    def __init__(self, spec: JudgeSpec) -> None:
+        """Raises ValueError if the spec cannot be judged."""
+        self._spec = spec
+        self._cutter = LookCutter(spec)
+        self._builder = EvidenceBuilder(spec)
+        self._state = State()
+        self._finals: dict[str, Verdict] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether every candidate has its final verdict; nothing more comes then."""
+        return len(self._finals) == len(self._spec.candidates)
+
+    @property
+    def finals(self) -> tuple[Verdict, ...]:
+        """The final verdicts so far, in the order of the candidates."""
+        return tuple(self._finals[name] for name in self._spec.candidates if name in self._finals)
+
+    @property
+    def evidence(self) -> Evidence:
+        """All the evidence that has been looked at, and what came since; a view, to be read only."""
+        return self._builder.evidence
+
+    def feed(self, observations: Tabular) -> Iterator[Judgement]:
+        """Take a record batch or table, in the order of the stream; yields the looks that it completes.
+
+        Consume it to its end before the next batch. Raises UsageError if a required column is missing.
+        """
+        return self._judged(self._cutter.feed(observations))
+
+    def close(self) -> Iterator[Judgement]:
+        """The stream has ended; yields the last look, unless every candidate has its verdict already.
+
+        Without any observation there is one look, at nothing.
+        """
+        yield from self._judged(self._cutter.close())
+        if not self.done:
+            yield self._judge(Look(self._state.look + 1, 0.0, last=True))
+
+    def _judged(self, pieces: Iterator[Block | Look]) -> Iterator[Judgement]:
+        for piece in pieces:
+            if self.done:
+                return
+            if isinstance(piece, Look):
+                yield self._judge(piece)
+            else:
+                self._builder.note(Exclusion.CLOCK_BACKWARDS, piece.late)
+                self._builder.add(piece.observations)
+
+    def _judge(self, look: Look) -> Judgement:
+        self._state, verdicts = judge(self._spec, self._state, self._builder.evidence, last=look.last)
+        for verdict in verdicts:
+            if verdict.decision is not Decision.CONTINUE:
+                self._finals[verdict.candidate] = verdict
+        return Judgement(look, self._state, verdicts)
+
+
+def judge_stream(spec: JudgeSpec, batches: Iterable[Tabular]) -> Iterator[Judgement]:
+    """Judge observations in order, look by look, until every candidate has its final verdict.
+
+    Raises ValueError if the spec cannot be judged, UsageError if a required column is missing.
+    """
+    stream = StreamJudge(spec)
+    for batch in batches:
+        yield from stream.feed(batch)
+        if stream.done:
+            return
+    yield from stream.close()

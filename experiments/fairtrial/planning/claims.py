@@ -1,0 +1,76 @@
+"""What the judge is told, from what the experiment says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from fairtrial.controller.progression import Step
+from fairtrial.experiment.metrics import Metric
+from fairtrial.experiment.model import Experiment
+from fairtrial.experiment.quantities import Margin as Quantity
+from fairtrial.judge.spec import JudgeSpec, Kind, Margin, MetricSpec, Role
+
+#: Time batches a run is cut into, for strata and batch means: thirty must pass before latency is judged,
+#: and a regression that anyone can see should not have to wait for that.
+_BATCHES_PER_RUN = 240
+_BATCH_SECONDS = (0.25, 1.0)
+
+
+def claims_of(experiment: Experiment, steps: Sequence[Step], rows: int) -> JudgeSpec:
+    """The judge's spec; `rows` is how many distinct rows the data has."""
+    spec = experiment.spec
+    load, analysis = spec.traffic.load_test, spec.analysis
+    shortest, longest = _BATCH_SECONDS
+    return JudgeSpec(
+        baseline=spec.baseline.name,
+        candidates=tuple(candidate.name for candidate in spec.candidates),
+        metrics=tuple(_metric(metric, experiment, steps, rows) for metric in spec.metrics),
+        alpha=analysis.false_positive_rate,
+        power=analysis.power,
+        method=analysis.method,
+        planned_looks=max(1, math.ceil(load.max_duration / analysis.look_interval)),
+        look_interval=analysis.look_interval,
+        batch_seconds=min(longest, max(shortest, load.max_duration / _BATCHES_PER_RUN)),
+        warm_up=analysis.warm_up,
+        min_observations=analysis.min_requests,
+        max_duration=load.max_duration,
+        weights={
+            step.revision: {arm: percent / 100 for arm, percent in step.weights.items()} for step in steps
+        },
+        abort_error_rate=spec.abort.error_rate if spec.abort else None,
+    )
+
+
+def _metric(metric: Metric, experiment: Experiment, steps: Sequence[Step], rows: int) -> MetricSpec:
+    load = experiment.spec.traffic.load_test
+    paired = load.paired and metric.scored and metric.quantile is None
+    pairs, smaller_arm = horizon(experiment, steps)
+    observations = pairs if paired else smaller_arm
+    return MetricSpec(
+        name=metric.name,
+        kind=Kind(metric.kind),
+        role=Role(metric.role),
+        column=metric.column,
+        higher_is_better=metric.higher_is_better,
+        margin=_margin(metric.margin),
+        design_effect=_margin(metric.design_effect) if metric.design_effect else None,
+        quantile=metric.quantile,
+        once_per_row=metric.scored,
+        paired=paired,
+        max_observations=max(1, min(observations, rows) if metric.scored else observations),
+    )
+
+
+def horizon(experiment: Experiment, steps: Sequence[Step]) -> tuple[int, int]:
+    """(pairs, requests of the smaller arm) that the load will bring at most."""
+    load = experiment.spec.traffic.load_test
+    arrivals = load.arrival_rate * load.max_duration
+    share = load.split_share if load.paired else 1.0
+    pairs = arrivals * (1 - share)
+    least = min(min(step.weights.values()) for step in steps) / 100
+    return round(pairs), round(pairs + arrivals * share * least)
+
+
+def _margin(quantity: Quantity) -> Margin:
+    return Margin(quantity.value, quantity.relative)

@@ -1,0 +1,43 @@
+"""The load of an experiment, from wherever an earlier process left it."""
+
+from __future__ import annotations
+
+from fairtrial.experiment.model import Experiment
+from fairtrial.journal.folder import RunFolder
+from fairtrial_graphs.backends.interface import Serving
+from fairtrial_loadtests.parts import next_arrival
+from fairtrial_loadtests.plan import Arrivals, LoadPlan, Requests, Split, Target
+
+
+def load_plan(experiment: Experiment, serving: Serving, folder: RunFolder, elapsed: float) -> LoadPlan | None:
+    """What is still to be sent after `elapsed` seconds of load; None when that is nothing."""
+    spec = experiment.spec
+    load = spec.traffic.load_test
+    remaining = load.max_duration - elapsed
+    if remaining <= 0:
+        return None
+    arms = [spec.baseline.name, *(candidate.name for candidate in spec.candidates)]
+    first_arrival, first_part = next_arrival(folder.observations)
+    requests = load.requests
+    return LoadPlan(
+        targets=tuple(Target(name, serving.arms[name].url, serving.arms[name].model) for name in arms),
+        split=Split(serving.url, experiment.metadata.name, load.split_share if load.paired else 1.0),
+        arrivals=Arrivals(load.arrival_rate, load.process, remaining),
+        requests=Requests(
+            data=experiment.folder.absolute() / requests.data,
+            target=requests.target if spec.scored or _says_target(experiment) else None,
+            unit=requests.unit,
+            exclude=requests.exclude,
+        ),
+        output=folder.observations,
+        seed=spec.analysis.seed,
+        first_arrival=first_arrival,
+        first_part=first_part,
+        timeout=load.timeout,
+        max_in_flight=load.max_in_flight,
+        sticky_header=spec.sticky.header if spec.sticky else None,
+    )
+
+
+def _says_target(experiment: Experiment) -> bool:
+    return "target" in experiment.spec.traffic.load_test.requests.model_fields_set

@@ -1,0 +1,77 @@
+"""A plan: all that follows from an experiment before anything is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairtrial.controller.progression import Step
+from fairtrial.experiment.model import Experiment
+from fairtrial.journal.entries import Effect
+from fairtrial.judge.spec import JudgeSpec
+from fairtrial.judge.verdict import Decision
+from fairtrial.planning.claims import claims_of
+from fairtrial.planning.data import count_rows
+from fairtrial.planning.deployment import deployment_of
+from fairtrial.planning.steps import steps_of
+from fairtrial_graphs.backends.interface import Route, Sticky
+from fairtrial_graphs.build import with_weights, without
+from fairtrial_graphs.seldon.types import SeldonDeployment
+
+_ON_INCONCLUSIVE = {"rollback": Effect.ROLLBACK, "promote": Effect.PROMOTE, "hold": Effect.HOLD}
+
+
+@dataclass(frozen=True)
+class Plan:
+    experiment: Experiment
+    deployment: SeldonDeployment  # every arm; the traffic is set by each step
+    steps: tuple[Step, ...]
+    claims: JudgeSpec
+
+    @property
+    def baseline(self) -> str:
+        return self.experiment.spec.baseline.name
+
+    @property
+    def candidate(self) -> str:
+        return self.experiment.spec.candidate.name
+
+    def at_step(self, number: int) -> tuple[SeldonDeployment, Route]:
+        """What is to be served during a step."""
+        step = self.steps[number]
+        return with_weights(self.deployment, step.weights), self._route(step.revision)
+
+    def after(self, action: Effect, step: int) -> tuple[SeldonDeployment, Route]:
+        """What is to be served once the verdict, reached at `step`, is acted upon.
+
+        The arm that lost is removed rather than given no traffic: Seldon moves no weight while any
+        of a resource's Deployments is unready, and a candidate that crashes never is ready again.
+        """
+        if action is Effect.HOLD:
+            return self.at_step(step)
+        loser = self.baseline if action is Effect.PROMOTE else self.candidate
+        return without(self.deployment, loser), self._route(action.value)
+
+    def action(self, decision: Decision) -> Effect:
+        """What a final decision calls for."""
+        if decision is Decision.PROMOTE:
+            return Effect.PROMOTE
+        if decision is Decision.ROLLBACK:
+            return Effect.ROLLBACK
+        return _ON_INCONCLUSIVE[self.experiment.spec.on_inconclusive]
+
+    def describe(self, action: Effect) -> str:
+        """What the action means for users, in words."""
+        if action is Effect.HOLD:
+            return "the split stays as it is"
+        return f"all traffic goes to {self.candidate if action is Effect.PROMOTE else self.baseline}"
+
+    def _route(self, revision: str) -> Route:
+        sticky = self.experiment.spec.sticky
+        return Route(revision, Sticky(sticky.header) if sticky else None)
+
+
+def plan_of(experiment: Experiment) -> Plan:
+    """Raises UsageError when a model, the manifest or the data cannot be found or read."""
+    steps = steps_of(experiment)
+    rows = count_rows(experiment.folder / experiment.spec.traffic.load_test.requests.data)
+    return Plan(experiment, deployment_of(experiment), steps, claims_of(experiment, steps, rows))

@@ -1,0 +1,43 @@
+"""A finished run opened for explanations: its history, its observations and the data that was sent."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from fairtrial.errors import UsageError
+from fairtrial.evidence.sources import PartsFolder
+from fairtrial.experiment.model import Experiment
+from fairtrial.explanation.explain import Rows
+from fairtrial.history import history_of
+from fairtrial.journal.folder import RunFolder
+from fairtrial.journal.store import Journal
+from fairtrial.report.history import History
+
+
+def open_recorded(folder: RunFolder, journal: Journal) -> tuple[History, Rows]:
+    """Raises UsageError when the observations cannot be read. Data that is no longer there is left out."""
+    from fairtrial.controller.session import recorded_experiment
+
+    experiment, _ = recorded_experiment(folder, journal)
+    observations = observations_of(folder)
+    requests = experiment.spec.traffic.load_test.requests
+    dataset = _dataset(experiment)
+    known = dataset is not None and requests.target in dataset.schema.names
+    return history_of(folder, journal), Rows(observations, dataset, requests.target if known else None)
+
+
+def observations_of(folder: RunFolder) -> pa.Table:
+    """Everything a run observed, in order of intended time."""
+    from fairtrial_loadtests.observation import SCHEMA
+
+    batches = list(PartsFolder(folder.observations).batches())
+    return pa.Table.from_batches(batches) if batches else SCHEMA.empty_table()
+
+
+def _dataset(experiment: Experiment) -> pa.Table | None:
+    from fairtrial_loadtests.dataset import read_table
+
+    try:
+        return read_table(experiment.folder / experiment.spec.traffic.load_test.requests.data)
+    except (OSError, pa.ArrowException, UsageError):
+        return None

@@ -1,0 +1,291 @@
+"""The local backend: a SeldonDeployment on this machine.
+
+One model server process a predictor, behind one Envoy: a listener that splits the traffic by weight, and a
+listener for each predictor, its own address. Both ways lead through Envoy, so that arms are measured alike,
+and an address stays what it is when the server behind it is replaced or started again.
+
+gRPC is not split: the model's name is inside the message, where a proxy cannot put another. Each arm's own
+gRPC address is its server's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fairtrial_graphs.backends.interface import (
+    ArmEndpoint,
+    Incident,
+    Launcher,
+    NotReady,
+    Progress,
+    Route,
+    Serving,
+)
+from fairtrial_graphs.backends.local.envoy_config import ArmListener, SplitRoute
+from fairtrial_graphs.backends.local.model import PredictorServer
+from fairtrial_graphs.backends.local.ports import free_ports, is_free
+from fairtrial_graphs.backends.local.proxy import Proxy, ProxyDied, Rejected, Table
+from fairtrial_graphs.backends.local.reading import LocalPlan, read_plan
+from fairtrial_graphs.backends.local.supervision import Supervised
+from fairtrial_graphs.seldon.types import SeldonDeployment
+
+_WATCH_INTERVAL = 0.05  # seconds
+_LISTEN_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A predictor that is served, and the watch over it."""
+
+    model: PredictorServer
+    watch: Supervised
+
+
+class LocalBackend:
+    """Runs manifests with the processes that `launcher` describes; all its files are under `folder`.
+
+    `front_port` is the split's port (a free one unless said). A model server may take `ready_timeout` seconds
+    to become ready, a removed predictor `drain_timeout` seconds to finish its requests.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        launcher: Launcher,
+        *,
+        front_port: int | None = None,
+        ready_timeout: float = 60.0,
+        drain_timeout: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder.resolve()
+        self._launcher = launcher
+        self._wanted_port = front_port
+        self._ready_timeout = ready_timeout
+        self._drain_timeout = drain_timeout
+        self._clock = clock
+        self._generation = itertools.count(1)
+        self._proxy = Proxy(self._folder, self._folder / "logs" / "envoy.log")
+        self._proxy_watch = Supervised("Envoy", None, lambda: self._proxy.process, self._proxy.start, clock)
+        self._running: dict[str, _Running] = {}
+        self._table: Table | None = None  # what Envoy serves
+        self._incidents: deque[Incident] = deque()
+        self._closing = threading.Event()
+        self._applying = threading.Lock()
+        self._state = threading.RLock()  # held while the above change, never while a model gets ready
+        self._watcher = threading.Thread(target=self._watch, name="fairtrial-local", daemon=True)
+
+    def apply(self, deployment: SeldonDeployment, route: Route, progress: Progress) -> Serving:
+        """See `Backend.apply`. If it raises, what was served before is served as before."""
+        with self._applying:
+            if self._closing.is_set():
+                raise NotReady("the local backend is closed")
+            plan = read_plan(deployment)
+            for sentence in plan.ignored:
+                progress(sentence)
+            self._start_proxy()
+            fresh: dict[str, PredictorServer] = {}
+            try:
+                self._start_missing(plan, fresh, progress)
+                for model in fresh.values():
+                    model.await_ready(self._ready_timeout, self._closing.is_set)
+                    progress(f"{model.spec.predictor} is ready")
+                removed = self._shift(plan, route, fresh)
+            except BaseException:
+                _stop(fresh.values())
+                raise
+            progress("traffic: " + ", ".join(f"{name} {share}%" for name, share in plan.weights.items()))
+            self._retire(removed)
+            return self._serving(route)
+
+    def incidents(self) -> Sequence[Incident]:
+        """See `Backend.incidents`. What could be started again has been by the time it is told here."""
+        told: list[Incident] = []
+        while self._incidents:
+            told.append(self._incidents.popleft())
+        return told
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self._closing.set()
+        with self._applying:
+            if self._watcher.is_alive():
+                self._watcher.join()
+            if self._proxy.process is not None:
+                self._proxy.process.ask_to_stop()
+            _stop([running.model for running in self._running.values()])
+            self._running.clear()
+            if self._proxy.process is not None:
+                self._proxy.process.stop()
+
+    def __enter__(self) -> LocalBackend:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start_proxy(self) -> None:
+        if self._proxy.process is not None:
+            return
+        if self._wanted_port is not None and not is_free(self._wanted_port):
+            raise _port_in_use(self._wanted_port)
+        self._proxy.start()
+        self._watcher.start()
+
+    def _start_missing(self, plan: LocalPlan, fresh: dict[str, PredictorServer], progress: Progress) -> None:
+        """Start a server for each predictor that is new or changed, and put it into `fresh`."""
+        for spec in plan.models:
+            running = self._running.get(spec.predictor)
+            if running is None or running.model.spec != spec:
+                progress(f"starting {spec.predictor}: {spec.implementation} {spec.model_uri}".rstrip())
+                cluster = f"{spec.predictor}@{next(self._generation)}"
+                fresh[spec.predictor] = PredictorServer(spec, cluster, self._launcher, self._folder)
+                fresh[spec.predictor].start()
+
+    def _shift(
+        self, plan: LocalPlan, route: Route, fresh: Mapping[str, PredictorServer]
+    ) -> list[PredictorServer]:
+        """Move the traffic to what the plan says. Returns the models that it says nothing of any more."""
+        split = SplitRoute(
+            weights=plan.weights,
+            revision=route.revision,
+            sticky_header=route.sticky.header if route.sticky else None,
+            mirror=plan.mirror.predictor if plan.mirror else None,
+            mirror_percent=plan.mirror.percent if plan.mirror else 100,
+        )
+        with self._state:
+            before = self._running
+            models = [fresh.get(spec.predictor) or before[spec.predictor].model for spec in plan.models]
+            try:
+                self._table = self._serve_on_free_ports(models, split)
+            except BaseException:
+                self._restore()
+                raise
+            self._running = {
+                model.spec.predictor: self._supervise(model)
+                if model.spec.predictor in fresh
+                else before[model.spec.predictor]
+                for model in models
+            }
+            kept = {model.cluster for model in models}
+            return [old.model for old in before.values() if old.model.cluster not in kept]
+
+    def _serve_on_free_ports(self, models: Sequence[PredictorServer], split: SplitRoute) -> Table:
+        """Have Envoy serve these. A predictor that was there before keeps its port. Raises NotReady."""
+        before = self._table
+        ports = {arm.predictor: arm.port for arm in before.arms} if before else {}
+        for attempt in itertools.count(1):
+            table = Table(
+                before.split_port if before else self._wanted_port or free_ports(1)[0],
+                tuple(
+                    ArmListener(name, ports.get(name) or free_ports(1)[0], model.upstream)
+                    for name, model in ((model.spec.predictor, model) for model in models)
+                ),
+                split,
+            )
+            try:
+                self._tell(self._proxy.serve, table)
+            except Rejected as error:
+                if before is None and self._wanted_port and not is_free(self._wanted_port):
+                    raise _port_in_use(self._wanted_port) from error
+                if not error.port_in_use or attempt == _LISTEN_ATTEMPTS:
+                    raise NotReady(f"Envoy did not take the new split: {error}") from error
+            else:
+                return table
+        raise AssertionError("unreachable")
+
+    def _restore(self) -> None:
+        """After a change that failed half way: serve what was served before."""
+        if self._table is not None:
+            with contextlib.suppress(Rejected, NotReady):
+                self._tell(self._proxy.serve, self._table)
+                self._tell(self._proxy.prune, self._table)
+
+    def _retire(self, models: Sequence[PredictorServer]) -> None:
+        """Let models that get no new requests finish the old ones, and stop them."""
+        clusters = [model.cluster for model in models]
+        deadline = self._clock() + self._drain_timeout
+        while not self._proxy.is_idle(clusters) and self._clock() < deadline and not self._closing.is_set():
+            time.sleep(_WATCH_INTERVAL)
+        with self._state:
+            assert self._table is not None
+            self._tell(self._proxy.prune, self._table)
+        _stop(models)
+
+    def _tell(self, change: Callable[[Table], None], table: Table) -> None:
+        """Change what Envoy serves, whether or not it dies meanwhile. Raises Rejected, NotReady."""
+        while True:
+            try:
+                return change(table)
+            except ProxyDied as error:
+                while self._proxy_watch.is_down():
+                    self._note(self._proxy_watch.watch())
+                    if self._proxy_watch.given_up or self._closing.wait(_WATCH_INTERVAL):
+                        raise NotReady(str(error)) from error
+
+    def _supervise(self, model: PredictorServer) -> _Running:
+        def restart() -> None:
+            at = model.upstream
+            model.start()
+            if model.upstream != at:
+                self._move(model)
+
+        name = model.spec.predictor
+        what = f"the model server of {name}"
+        return _Running(model, Supervised(what, name, lambda: model.process, restart, self._clock))
+
+    def _move(self, model: PredictorServer) -> None:
+        """Tell Envoy of a model server's new port."""
+        assert self._table is not None
+        arms = tuple(
+            replace(arm, upstream=model.upstream) if arm.upstream.cluster == model.cluster else arm
+            for arm in self._table.arms
+        )
+        self._table = replace(self._table, arms=arms)
+        try:
+            self._tell(self._proxy.serve, self._table)
+        except Rejected as error:
+            raise NotReady(str(error)) from error
+
+    def _watch(self) -> None:
+        while not self._closing.wait(_WATCH_INTERVAL):
+            with self._state:
+                self._note(self._proxy_watch.watch())
+                for running in self._running.values():
+                    self._note(running.watch.watch())
+
+    def _note(self, incident: Incident | None) -> None:
+        if incident is not None:
+            self._incidents.append(incident)
+
+    def _serving(self, route: Route) -> Serving:
+        assert self._table is not None
+        arms = {
+            arm.predictor: ArmEndpoint(
+                predictor=arm.predictor,
+                url=f"http://127.0.0.1:{arm.port}",
+                model=arm.upstream.node,
+                grpc=self._running[arm.predictor].model.grpc,
+            )
+            for arm in self._table.arms
+        }
+        return Serving(url=f"http://127.0.0.1:{self._table.split_port}", arms=arms, revision=route.revision)
+
+
+def _stop(models: Iterable[PredictorServer]) -> None:
+    models = list(models)
+    for model in models:
+        model.ask_to_stop()
+    for model in models:
+        model.stop()
+
+
+def _port_in_use(port: int) -> NotReady:
+    return NotReady(f"port {port} is in use by another program; end that, or choose another port")

@@ -1,0 +1,237 @@
+"""Envoy's configuration as plain data: pure functions from what should be served to xDS resources.
+
+Names. A *cluster* is one run of one predictor's model server; a replacement is a cluster of its own, so that
+the requests under way end where they began. Each predictor has a listener (its own address), and one more
+listener splits the traffic.
+
+The V2 path names a model, and each arm's model has a name of its own, which the caller of the split cannot
+know. So a cluster carries its node's name as metadata, and a route rewrites the name in the path from the
+metadata of the cluster that was drawn. `/v2/models/infer`, Seldon's path without a name, works likewise.
+
+Ports do not change while Envoy runs, and nothing here sets SO_REUSEPORT: with it, two Envoys would silently
+share a port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+ARM_HEADER = "x-fairtrial-arm"
+REVISION_HEADER = "x-fairtrial-revision"
+
+#: The split answers here itself, with its revision as the body.
+REVISION_PATH = "/fairtrial/revision"
+
+SPLIT = "split"
+
+_HOST = "127.0.0.1"
+TYPE = "type.googleapis.com/envoy"
+_METADATA = "fairtrial"
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+# MLServer's HTTP server (uvicorn) closes connections that were idle for 5 s; Envoy must do so before, or it
+# would now and then send a request into a connection that is just being closed.
+_IDLE = "3s"
+# Envoy's own limits (1,024) would make failures that are not the model's.
+_NO_LIMIT = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A model server."""
+
+    cluster: str
+    predictor: str
+    node: str
+    port: int
+
+
+@dataclass(frozen=True)
+class ArmListener:
+    """A predictor's own address, and where it leads."""
+
+    predictor: str
+    port: int
+    upstream: Upstream
+
+
+@dataclass(frozen=True)
+class SplitRoute:
+    weights: Mapping[str, int]  # by predictor, in the manifest's order; sums to 100
+    revision: str
+    sticky_header: str | None = None
+    mirror: str | None = None  # predictor
+    mirror_percent: int = 100
+
+
+def bootstrap(admin_port: int, folder: str) -> dict[str, Any]:
+    """What Envoy starts with: where it is asked questions, and the files that say the rest."""
+    return {
+        "node": {"id": "fairtrial", "cluster": "fairtrial"},
+        "admin": {"address": _address(admin_port)},
+        "dynamic_resources": {"cds_config": _file(folder, "cds"), "lds_config": _file(folder, "lds")},
+    }
+
+
+def clusters(arms: Sequence[ArmListener]) -> list[dict[str, Any]]:
+    """A cluster for each model server, and one that leads back to each arm's own listener, for mirrors.
+
+    Of two arms with the same cluster the later one tells where it is now.
+    """
+    upstreams = {arm.upstream.cluster: arm.upstream for arm in arms}
+    mirrors = {arm.predictor: arm.port for arm in arms}
+    return [
+        *(_cluster(name, upstream.port, {"node": upstream.node}) for name, upstream in upstreams.items()),
+        *(_cluster(_mirror_cluster(predictor), port, {}) for predictor, port in mirrors.items()),
+    ]
+
+
+def listeners(split_port: int, arms: Sequence[ArmListener], folder: str) -> list[dict[str, Any]]:
+    """The split's listener, and one for each predictor among the arms."""
+    own = {arm.predictor: arm.port for arm in arms}
+    return [
+        _listener(SPLIT, split_port, folder),
+        *(_listener(arm_route(predictor), port, folder) for predictor, port in own.items()),
+    ]
+
+
+def arm_route(predictor: str) -> str:
+    """Name of the route configuration, and of the listener, of this predictor's own address."""
+    return f"arm-{predictor}"
+
+
+def arm_routes(arm: ArmListener) -> dict[str, Any]:
+    """The route configuration of an arm's own address."""
+    return {
+        "name": arm_route(arm.predictor),
+        "response_headers_to_add": [_header(ARM_HEADER, arm.predictor)],
+        "virtual_hosts": [_virtual_host(_routes({"cluster": arm.upstream.cluster}, {}))],
+    }
+
+
+def split_routes(split: SplitRoute, arms: Sequence[ArmListener]) -> dict[str, Any]:
+    """The route configuration of the split."""
+    to = {arm.predictor: arm.upstream.cluster for arm in arms}
+    action: dict[str, Any] = {
+        "weighted_clusters": {
+            "clusters": [
+                {
+                    "name": to[predictor],
+                    "weight": weight,
+                    "response_headers_to_add": [_header(ARM_HEADER, predictor)],
+                }
+                for predictor, weight in split.weights.items()
+            ]
+        }
+    }
+    if split.sticky_header:
+        action["weighted_clusters"]["use_hash_policy"] = True
+        action["hash_policy"] = [{"header": {"header_name": split.sticky_header}}]
+    infer: dict[str, Any] = {}
+    if split.mirror:
+        fraction = {"default_value": {"numerator": split.mirror_percent, "denominator": "HUNDRED"}}
+        infer["request_mirror_policies"] = [
+            {
+                # By way of the shadow's own address, whose route puts the shadow's node name in the path.
+                "cluster": _mirror_cluster(split.mirror),
+                "runtime_fraction": fraction,
+                "disable_shadow_host_suffix_append": True,
+            }
+        ]
+    revision = {
+        "match": {"path": REVISION_PATH},
+        "direct_response": {"status": 200, "body": {"inline_string": split.revision}},
+    }
+    return {
+        "name": SPLIT,
+        "response_headers_to_add": [_header(REVISION_HEADER, split.revision)],
+        "virtual_hosts": [_virtual_host([revision, *_routes(action, infer)])],
+    }
+
+
+def _routes(action: dict[str, Any], infer: dict[str, Any]) -> list[dict[str, Any]]:
+    """The V2 paths that name a model, then all else; `infer` is added to the inferring one."""
+    name = f"/v2/models/%METADATA(CLUSTER:{_METADATA}:node)%"
+    return [
+        _route("/v2/models/(?:[^/]+/)?infer", {**action, **infer, "path_rewrite": f"{name}/infer"}),
+        _route("/v2/models/[^/]+/ready", {**action, "path_rewrite": f"{name}/ready"}),
+        _route("/v2/models/[^/]+", {**action, "path_rewrite": name}),
+        {"match": {"prefix": "/"}, "route": _patient(action)},
+    ]
+
+
+def _route(path: str, action: dict[str, Any]) -> dict[str, Any]:
+    return {"match": {"safe_regex": {"regex": path}}, "route": _patient(action)}
+
+
+def _patient(action: dict[str, Any]) -> dict[str, Any]:
+    # How long an answer may take is the caller's to say; Envoy's own 15 s would count as the model's failure.
+    return {**action, "timeout": "0s"}
+
+
+def _virtual_host(routes: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"name": "all", "domains": ["*"], "routes": routes}
+
+
+def _header(name: str, value: str) -> dict[str, Any]:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def _mirror_cluster(predictor: str) -> str:
+    return f"{predictor}@mirror"
+
+
+def _cluster(name: str, port: int, metadata: dict[str, str]) -> dict[str, Any]:
+    endpoint = {"endpoint": {"address": _address(port)}}
+    options = {
+        "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
+        "explicit_http_config": {"http_protocol_options": {}},
+        "common_http_protocol_options": {"idle_timeout": _IDLE},
+    }
+    limits = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    return {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "metadata": {"filter_metadata": {_METADATA: metadata}},
+        "circuit_breakers": {"thresholds": [dict.fromkeys(limits, _NO_LIMIT)]},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "typed_extension_protocol_options": {_HTTP_OPTIONS: options},
+    }
+
+
+def _listener(name: str, port: int, folder: str) -> dict[str, Any]:
+    manager = {
+        "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": name,
+        "rds": {"route_config_name": name, "config_source": _file(folder, f"rds-{name}")},
+        "generate_request_id": False,
+        "server_header_transformation": "PASS_THROUGH",
+        "stream_idle_timeout": "0s",
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {
+                    "@type": f"{TYPE}.extensions.filters.http.router.v3.Router",
+                    "suppress_envoy_headers": True,
+                },
+            }
+        ],
+    }
+    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    return {
+        "name": name,
+        "address": _address(port),
+        "enable_reuse_port": False,
+        "filter_chains": [{"filters": filters}],
+    }
+
+
+def _file(folder: str, name: str) -> dict[str, Any]:
+    return {"resource_api_version": "V3", "path_config_source": {"path": f"{folder}/{name}.json"}}
+
+
+def _address(port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": _HOST, "port_value": port}}

@@ -1,0 +1,154 @@
+"""When each request is meant to be sent: an open schedule that can be taken up again at any arrival.
+
+The schedule is absolute: it does not wait for answers, so that a server which stalls is met by the
+arrivals that its users would have sent meanwhile. It is a function of the seed alone, drawn in blocks
+with a generator each, so that arrival i has the same time, mode, row and offsets wherever one starts.
+
+Pairs. The halves of a pair have intended times of their own: arrival time plus an offset, independent
+for each arm and uniform over one mean gap (at most `MAX_SPREAD`). Hence the order of the halves is a
+fair coin; neither half knows of the other; with Poisson arrivals each arm by itself sees exactly a
+Poisson process (displacement theorem; Kingman, Poisson Processes, 1993, section 5.5); and with constant
+arrivals each arm gets exactly one request in each gap.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairtrial_loadtests.plan import Arrivals
+
+BLOCK = 1024  # arrivals drawn at a time
+MAX_SPREAD = 0.25  # seconds between the halves of a pair, at the most
+
+# What a generator is for is part of its seed: one more use never shifts the others.
+_ARRIVALS, _PAIR_ROWS, _SPLIT_ROWS = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One arrival. A pair has one offset for each arm; an arrival through the split has none."""
+
+    index: int
+    time: float  # seconds since the load's start
+    row: int
+    offsets: tuple[float, ...]  # seconds after `time`, in the order of the arms; empty: through the split
+
+
+class Send(NamedTuple):
+    """One request of the schedule; sorts by time."""
+
+    time: float  # intended, in seconds since the load's start
+    arrival: int
+    arm: int  # position in the plan's targets; -1 for the split
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """A moment that no arrival straddles: all sends of the arrivals below `arrival` come before `time`."""
+
+    time: float
+    arrival: int
+
+
+class Schedule:
+    """The arrivals of one load, in order.
+
+    `rows` is the size of the data set, `share` the fraction of arrivals that go through the split.
+    """
+
+    def __init__(self, arrivals: Arrivals, *, seed: int, rows: int, arms: int, share: float = 0.0) -> None:
+        self._arrivals = arrivals
+        self._seed = seed
+        self._rows = rows
+        self._arms = arms
+        self._share = share
+        self._spread = min(1.0 / arrivals.rate, MAX_SPREAD)
+
+    def arrivals(self, first: int = 0) -> Iterator[Arrival]:
+        """Arrivals from number `first` on, until the plan's `max_duration`."""
+        pair_rows = _Rows(self._seed, _PAIR_ROWS, self._rows)
+        split_rows = _Rows(self._seed, _SPLIT_ROWS, self._rows)
+        start = 0.0
+        pairs = 0
+        for block in count():
+            times, paired, offsets = self._draw(block)
+            times = start + times
+            start = float(times[-1])
+            index = block * BLOCK
+            if index + BLOCK <= first:
+                pairs += int(paired.sum())
+                continue
+            for i, time in enumerate(times.tolist()):
+                if time >= self._arrivals.max_duration:
+                    return
+                is_pair = bool(paired[i])
+                if index + i >= first:
+                    if is_pair:
+                        yield Arrival(index + i, time, pair_rows[pairs], tuple(offsets[i].tolist()))
+                    else:
+                        yield Arrival(index + i, time, split_rows[index + i - pairs], ())
+                pairs += is_pair
+
+    def sends(self, first: int = 0) -> Iterator[Send | Boundary]:
+        """Requests by intended time, and between them the boundaries; the last boundary is at infinity."""
+        pending: list[Send] = []
+        following = first
+        for arrival in self.arrivals(first):
+            while pending and pending[0].time < arrival.time:
+                yield heapq.heappop(pending)
+            if not pending:
+                yield Boundary(arrival.time, arrival.index)
+            following = arrival.index + 1
+            if arrival.offsets:
+                for arm, offset in enumerate(arrival.offsets):
+                    heapq.heappush(pending, Send(arrival.time + offset, arrival.index, arm, arrival.row))
+            else:
+                heapq.heappush(pending, Send(arrival.time, arrival.index, -1, arrival.row))
+        while pending:
+            yield heapq.heappop(pending)
+        yield Boundary(math.inf, following)
+
+    def time_before(self, first: int) -> float:
+        """Time of the arrival before `first` (0 at the start), from which a resumed load counts on."""
+        if first == 0:
+            return 0.0
+        previous = next(self.arrivals(first - 1), None)
+        return previous.time if previous else self._arrivals.max_duration
+
+    def _draw(self, block: int) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+        """Times since the block's start, whether each is a pair, and its arms' offsets [BLOCK, arms]."""
+        random = np.random.default_rng([self._seed, _ARRIVALS, block])
+        uniforms = random.random((BLOCK, 2 + self._arms))
+        gaps = np.ones(BLOCK)
+        if self._arrivals.process == "poisson":
+            gaps = -np.log1p(-uniforms[:, 0])  # inverse of the exponential distribution function
+        times = np.cumsum(gaps) / self._arrivals.rate
+        return times, uniforms[:, 1] >= self._share, uniforms[:, 2:] * self._spread
+
+
+class _Rows:
+    """Row of the k-th use: a seeded permutation of the data, drawn anew for each pass."""
+
+    def __init__(self, seed: int, purpose: int, rows: int) -> None:
+        self._seed = seed
+        self._purpose = purpose
+        self._rows = rows
+        self._pass = -1
+        self._order: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+    def __getitem__(self, k: int) -> int:
+        number, position = divmod(k, self._rows)
+        if number != self._pass:
+            self._pass = number
+            random = np.random.default_rng([self._seed, self._purpose, number])
+            self._order = random.permutation(self._rows)
+        return int(self._order[position])

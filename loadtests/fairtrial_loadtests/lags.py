@@ -1,0 +1,31 @@
+"""How far the sending falls behind the schedule: a histogram of constant size."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LEAST, _MOST, _GROWTH = 1e-6, 1e3, 1.02  # seconds, seconds, ratio of neighbouring edges
+_BUCKETS = math.ceil(math.log(_MOST / _LEAST) / math.log(_GROWTH))
+
+
+class LagHistogram:
+    """Counts lags in seconds; quantiles are right to 2%. Unsent requests (NaN) are left out."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_BUCKETS + 1, dtype=np.int64)
+
+    def add(self, lags: NDArray[np.float64]) -> None:
+        sent = lags[~np.isnan(lags)]
+        places = np.log(np.clip(sent, _LEAST, _MOST) / _LEAST) / math.log(_GROWTH)
+        self._counts += np.bincount(places.astype(np.int64), minlength=_BUCKETS + 1)
+
+    def quantile(self, q: float) -> float | None:
+        """The q-quantile in seconds (upper edge of its bucket); None before there is any."""
+        total = int(self._counts.sum())
+        if total == 0:
+            return None
+        place = int(np.searchsorted(np.cumsum(self._counts), q * total))
+        return _LEAST * _GROWTH ** (place + 1)

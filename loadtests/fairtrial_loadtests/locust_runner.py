@@ -1,0 +1,60 @@
+"""The load as a Locust user, run by Locust as a library.
+
+One user of fixed count is the scheduler; every request is told to `events.request`, so that Locust's
+statistics, and whatever a team listens with, see the load. Importing this module imports Locust, which
+lets gevent patch the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import locust
+from locust.env import Environment
+from locust.exception import StopUser
+from locust.user import User, task
+
+from fairtrial_loadtests.load import Load
+
+
+def run_in_locust(load: Load, wait: Callable[[], None]) -> dict[str, object]:
+    """Run `load` to its end; `wait` is called meanwhile and returns when the load is done.
+
+    Returns Locust's version, and the requests and failures in its statistics.
+    """
+
+    class OpenArrivals(User):
+        fixed_count = 1
+
+        @task
+        def arrivals(self) -> None:
+            fire = self.environment.events.request.fire
+
+            def report(
+                *, name: str, response_time: float, response_length: int, exception: Exception | None
+            ) -> None:
+                fire(
+                    request_type="POST",
+                    name=name,
+                    response_time=response_time,
+                    response_length=response_length,
+                    exception=exception,
+                    context={},
+                )
+
+            load.run(report)
+            raise StopUser
+
+    environment = Environment(user_classes=[OpenArrivals])
+    runner = environment.create_local_runner()
+    runner.start(user_count=1, spawn_rate=1)
+    try:
+        wait()
+    finally:
+        runner.quit()
+    total = environment.stats.total
+    return {
+        "version": locust.__version__,
+        "requests": total.num_requests,
+        "failures": total.num_failures,
+    }

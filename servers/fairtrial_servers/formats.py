@@ -1,0 +1,65 @@
+"""The model formats that Fairtrial serves: how each is recognised, and which runtime serves it.
+
+A new format is one entry here, one module with its runtime, and one extra in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairtrial_servers.errors import ModelError
+
+#: Suffixes of the files that hold a pickled or skops estimator.
+SKLEARN_SUFFIXES = (".joblib", ".pkl", ".pickle", ".skops")
+
+
+def files_with(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The file itself, or the files directly in a folder, that end in one of `suffixes`; sorted."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in suffixes)
+    return [path] if path.suffix.lower() in suffixes else []
+
+
+@dataclass(frozen=True)
+class Format:
+    name: str  # what `format:` says in an experiment
+    implementation: str  # the MLServer runtime, as MLServer wants it named
+    servers: tuple[str, ...]  # what `implementation:` says in a SeldonDeployment; ours first
+    looks_for: str  # in words, for the message when nothing matches
+    detects: Callable[[Path], bool]  # of a file or a folder that exists
+
+
+FORMATS: tuple[Format, ...] = (
+    Format(
+        name="sklearn",
+        implementation="fairtrial_servers.sklearn.SKLearnRuntime",
+        servers=("FAIRTRIAL_SKLEARN_SERVER", "SKLEARN_SERVER"),
+        looks_for=f"a file that ends in {', '.join(SKLEARN_SUFFIXES)}",
+        detects=lambda path: bool(files_with(path, SKLEARN_SUFFIXES)),
+    ),
+)
+
+
+def detect(path: Path) -> Format:
+    """The format of the model at `path`, a file or a folder.
+
+    Raises ModelError, which says what was looked for and what is there.
+    """
+    if not path.exists():
+        raise ModelError(f"there is no model at {path}: neither a file nor a folder")
+    for known in FORMATS:
+        if known.detects(path):
+            return known
+    looked = "; ".join(f"{known.looks_for} ({known.name})" for known in FORMATS)
+    raise ModelError(f"{path} is of no known model format: looked for {looked}, found {_listing(path)}")
+
+
+def _listing(path: Path, most: int = 8) -> str:
+    if path.is_file():
+        return path.name
+    names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in path.iterdir())
+    if not names:
+        return "an empty folder"
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

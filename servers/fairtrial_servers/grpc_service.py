@@ -1,0 +1,73 @@
+"""MLServer's gRPC service, where a request that cannot be read is the client's error and not the server's."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from typing import Any
+
+import grpc
+from mlserver.errors import InferenceError, MLServerError, ModelNotFound
+from mlserver.grpc import dataplane_pb2 as pb
+from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from mlserver.grpc.model_repository import ModelRepositoryServicer
+from mlserver.grpc.model_repository_pb2_grpc import add_ModelRepositoryServiceServicer_to_server
+from mlserver.grpc.server import GRPCServer
+from mlserver.grpc.servicers import InferenceServicer
+from mlserver.types import InferenceRequest
+
+from fairtrial_servers.errors import ServerError
+
+
+class _Servicer(InferenceServicer):
+    def _InsertHeaders(
+        self, request: pb.ModelInferRequest, context: grpc.ServicerContext
+    ) -> InferenceRequest:
+        try:
+            return super()._InsertHeaders(request, context)
+        except (ValueError, KeyError, IndexError, struct.error) as error:
+            # Raw contents of the wrong length, a datatype that does not exist, parameters of the wrong type.
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InferenceError(f"the request cannot be read: {reason}") from error
+
+    async def ModelReady(
+        self, request: pb.ModelReadyRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> Any:
+        try:
+            return await super().ModelReady(request, context)
+        except ModelNotFound as error:  # MLServer leaves it to gRPC, which calls it unknown
+            await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+
+
+class _NotOurs(logging.Filter):
+    """Drops what MLServer logs, with a traceback, for each request that it refuses."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not isinstance(record.msg, MLServerError)
+
+
+class GrpcService(GRPCServer):
+    """The V2 and repository services on one port, which nobody else may share."""
+
+    server: grpc.aio.Server
+
+    def bind(self) -> None:
+        """Take the port. Raises ServerError when it is taken."""
+        # By default gRPC lets a second server share the port, and requests would go to either.
+        self.server = grpc.aio.server(options=[*self._get_options(), ("grpc.so_reuseport", 0)])
+        add_GRPCInferenceServiceServicer_to_server(
+            _Servicer(self._data_plane, self._model_repository_handlers), self.server
+        )
+        add_ModelRepositoryServiceServicer_to_server(
+            ModelRepositoryServicer(self._model_repository_handlers), self.server
+        )
+        logging.getLogger("mlserver.grpc").addFilter(_NotOurs())
+        host, port = self._settings.host, self._settings.grpc_port
+        try:
+            bound = self.server.add_insecure_port(f"{host}:{port}")
+        except RuntimeError:
+            bound = 0
+        if not bound:
+            raise ServerError(
+                f"the gRPC port {port} on {host} is taken: choose another, or end what listens there"
+            )

@@ -1,0 +1,147 @@
+"""What every runtime does alike: find the files, say what the model takes, check, predict, answer."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from mlserver import MLModel
+from mlserver.errors import InferenceError
+from mlserver.types import InferenceRequest, InferenceResponse, RequestInput
+
+from fairtrial_servers.errors import ModelError
+from fairtrial_servers.store import fetch
+from fairtrial_servers.tensors import Array, TensorSpec, decode, encode
+
+logger = logging.getLogger("fairtrial.servers")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a loaded model takes and gives, as its metadata states it."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    default: str  # the output that is given when a request asks for none by name
+
+
+class Runtime(MLModel, ABC):
+    """Base of our MLServer runtimes. A runtime implements `open` and `infer`; the rest is here."""
+
+    platform: ClassVar[str]  # what the model metadata calls the framework
+
+    _signature: Signature
+
+    @abstractmethod
+    def open(self, path: Path, parameters: Mapping[str, str]) -> Signature:
+        """Load the model at `path`, and predict once on made-up input so that the first request is no slower.
+
+        `parameters` are those of the graph node that runs it.
+        Raises ModelError, which becomes the last words of the process.
+        """
+
+    @abstractmethod
+    def infer(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Mapping[str, Array]:
+        """The named outputs for checked inputs, by input name.
+
+        Raises InferenceError for input that the model itself refuses.
+        """
+
+    async def load(self) -> bool:
+        parameters = self.settings.parameters
+        uri = parameters.uri if parameters else None
+        extra = parameters.extra if parameters else None
+        # Relative addresses are resolved where the server is launched; here only the working folder is left.
+        path = fetch(uri or "", Path.cwd())
+        self._signature = self.open(path, {key: str(value) for key, value in (extra or {}).items()})
+        # MLServer reads the platform from the settings, whatever the attribute of the runtime says.
+        self.settings.platform = self.platform
+        self.inputs = [spec.metadata() for spec in self._signature.inputs]
+        self.outputs = [spec.metadata() for spec in self._signature.outputs]
+        return True
+
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
+        _check_id(payload.id)
+        names = self._wanted(payload)
+        answers = self.infer(self.decode_inputs(payload.inputs), names)
+        # Not validated again, for what is in it was made here. The id is MLServer's to set.
+        return InferenceResponse.model_construct(
+            model_name=self.name,
+            model_version=self.version,
+            outputs=[encode(name, answers[name]) for name in names],
+        )
+
+    def decode_inputs(self, tensors: Sequence[RequestInput]) -> dict[str, Array]:
+        """The request's tensors as arrays by input name. Raises InferenceError.
+
+        A model with one input takes one tensor of any name, as clients call it what they like.
+        """
+        specs = self._signature.inputs
+        if len(specs) == 1:
+            if len(tensors) != 1:
+                raise InferenceError(f'expected one input, "{specs[0].name}", got {len(tensors)}')
+            return {specs[0].name: decode(tensors[0], specs[0])}
+        return decode_named(tensors, specs)
+
+    def _wanted(self, payload: InferenceRequest) -> list[str]:
+        if not payload.outputs:
+            return [self._signature.default]
+        offered = [spec.name for spec in self._signature.outputs]
+        names = list(dict.fromkeys(output.name for output in payload.outputs))
+        for name in names:
+            if name not in offered:
+                raise InferenceError(f'unknown output "{name}": this model gives {", ".join(offered)}')
+        return names
+
+
+def decode_named(
+    tensors: Sequence[RequestInput], specs: Sequence[TensorSpec], *, missing: bool = False
+) -> dict[str, Array]:
+    """One tensor for each of `specs`, found by name, with as many rows in each. Raises InferenceError."""
+    sent: dict[str, RequestInput] = {}
+    for tensor in tensors:
+        if tensor.name in sent:
+            raise InferenceError(f'input "{tensor.name}" is there twice')
+        sent[tensor.name] = tensor
+    wanted = [spec.name for spec in specs]
+    lacking = [name for name in wanted if name not in sent]
+    unknown = [name for name in sent if name not in wanted]
+    if lacking or unknown:
+        wrong = [f"missing: {_some(lacking)}"] * bool(lacking) + [f"unknown: {_some(unknown)}"] * bool(
+            unknown
+        )
+        raise InferenceError(f"expected the inputs {_some(wanted)}; {'; '.join(wrong)}")
+    arrays = {spec.name: decode(sent[spec.name], spec, missing=missing) for spec in specs}
+    rows = {name: len(array) for name, array in arrays.items()}
+    if len(set(rows.values())) > 1:
+        first = wanted[0]
+        other = next(name for name in wanted if rows[name] != rows[first])
+        raise InferenceError(
+            f'the inputs differ in rows: "{first}" has {rows[first]}, "{other}" has {rows[other]}'
+        )
+    return arrays
+
+
+def _some(names: Sequence[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _check_id(request_id: str | None) -> None:
+    """MLServer sends the id back as a response header, where some characters would break the answer."""
+    if request_id and not (request_id.isascii() and request_id.isprintable()):
+        raise InferenceError("the request's id must be printable ASCII, for it is sent back as a header")
+
+
+def parse_trusted(parameters: Mapping[str, str]) -> frozenset[str]:
+    """The modules in the parameter `trusted`, separated by commas. Raises ModelError for what is no name."""
+    names = [name.strip() for name in parameters.get("trusted", "").split(",") if name.strip()]
+    for name in names:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ModelError(f'the parameter "trusted" lists module names separated by commas, not {name!r}')
+    if names:
+        logger.warning("loading with trust in these modules, as the parameter says: %s", ", ".join(names))
+    return frozenset(names)

@@ -1,0 +1,81 @@
+"""A model server that starts in 50 ms: enough of V2 REST to see who answered what, and how often.
+
+What it does wrong is told by its graph node's parameters: `delay` (seconds before each answer), `fail` (its
+last words before it ends with code 3), `unready` (it never gets ready), `stubborn` (it ignores SIGTERM).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from typing import Any
+
+
+class Server:
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.node = settings["node"]
+        self.uri = settings["uri"]
+        self.ready = "unready" not in settings
+        self.delay = float(settings.get("delay", 0))
+        self.inferred = 0
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        mine = f"/v2/models/{self.node}"
+        if path == f"{mine}/infer" and method == "POST":
+            self.inferred += 1
+            return 200, {"model_name": self.node, "id": json.loads(body).get("id"), "uri": self.uri}
+        if path in ("/v2/health/ready", f"{mine}/ready"):
+            return (200 if self.ready else 400), {}
+        if path == mine:
+            return 200, {"name": self.node, "inferred": self.inferred}
+        return 404, {"error": f"no {method} {path} at {self.node}"}
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        head, separator, body = self.received.partition(b"\r\n\r\n")
+        if not separator:
+            return
+        request, *lines = head.decode("latin-1").lower().split("\r\n")
+        length = next((int(line[16:]) for line in lines if line.startswith("content-length: ")), 0)
+        if len(body) < length:
+            return
+        self.received = b""
+        method, target, _ = request.split(" ")
+        status, content = self.server.answer(method.upper(), target.partition("?")[0], body)
+        text = json.dumps(content).encode()
+        answer = b"HTTP/1.1 %d .\r\ncontent-length: %d\r\n\r\n%b" % (status, len(text), text)
+        if self.server.delay and method == "post":
+            asyncio.get_running_loop().call_later(self.server.delay, self.transport.write, answer)
+        else:
+            self.transport.write(answer)
+
+
+async def main() -> None:
+    settings = json.loads(sys.argv[1])
+    if "fail" in settings:
+        print("loading the model", settings["fail"], sep="\n", file=sys.stderr)
+        sys.exit(3)
+    if "stubborn" in settings:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    server = Server(settings)
+    loop = asyncio.get_running_loop()
+    listening = await loop.create_server(
+        lambda: Connection(server), "127.0.0.1", settings["port"], backlog=1024
+    )
+    await listening.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
