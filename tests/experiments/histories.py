@@ -9,11 +9,11 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from experiments.run_texts import EXPERIMENT, MANIFEST
 from fairtrial.judge.verdict import (
     ArmSummary,
     ClaimName,
@@ -417,58 +417,3 @@ def _history(story: Story, observations: Path, verdicts: list[Verdict]) -> Histo
             Shift(end + 0.2, "r3", last),
         ),
     )
-
-
-EXPERIMENT = """\
-apiVersion: fairtrial.dev/v1alpha1
-kind: Experiment
-metadata:
-  name: digits
-spec:
-  baseline:   {{name: {baseline}, modelUri: models/v1}}
-  candidates:
-    - {{name: {candidate}, modelUri: models/v2}}
-  strategy:
-    canary: {{steps: [{{setWeight: 10}}, {{setWeight: 50}}]}}
-  traffic:
-    loadTest: {{arrivalRate: 150/s, maxDuration: 2m, requests: {{data: holdout.parquet, target: digit}}}}
-  metrics:
-    - {{name: accuracy, role: objective, direction: increase, minEffect: 1pp}}
-    - {{name: latency, quantile: 0.99, role: guardrail, maxRegression: 10%}}
-    - {{name: errorRate, role: guardrail, maxRegression: 0.5pp}}
-"""
-
-MANIFEST = """\
-apiVersion: machinelearning.seldon.io/v1
-kind: SeldonDeployment
-metadata:
-  name: digits
-spec:
-  protocol: v2
-  predictors:
-    - {name: v1, replicas: 1, traffic: 90, graph: {name: digits-v1, implementation: SKLEARN_SERVER}}
-    - {name: v2, replicas: 1, traffic: 10, graph: {name: digits-v2, implementation: SKLEARN_SERVER}}
-"""
-
-
-def with_observations(history: History, observations: Path) -> History:
-    return dataclasses.replace(history, observations=observations)
-
-
-def looking(history: History, looks: int, *, ended: bool = True) -> History:
-    """The same run, cut off after some looks."""
-    return dataclasses.replace(
-        history, verdicts=history.verdicts[:looks], ended=history.ended if ended else None
-    )
-
-
-def changed(verdict: Verdict, name: str, **changes: Any) -> Verdict:
-    """The verdict with one of its metrics changed."""
-    metrics = (dataclasses.replace(m, **changes) if m.name == name else m for m in verdict.metrics)
-    return dataclasses.replace(verdict, metrics=tuple(metrics))
-
-
-def both(one: History, other: History) -> History:
-    """One run with the candidates of two: their looks at the same moments, one after the other."""
-    verdicts = sorted([*one.verdicts, *other.verdicts], key=lambda verdict: verdict.look)
-    return dataclasses.replace(one, verdicts=verdicts)

@@ -123,12 +123,19 @@ def _metrics(state: State, width: int, room: int, glyphs: Glyphs) -> list[Text]:
     return [*lines[: max(room - 1, 0)], Text(f"and {hidden} more lines", style=_DIM)]
 
 
+def _untested(metric: MetricResult) -> bool:
+    return all(claim.statistic is None for claim in metric.claims)
+
+
 def _apart(metric: MetricResult, width: int, glyphs: Glyphs) -> list[Text]:
     bar = min(max(width - 46, 8), 40)
-    return [_figures(metric, width, glyphs), *(_claim(claim, bar, glyphs) for claim in metric.claims)]
+    claims = [_claim(claim, bar, glyphs) for claim in metric.claims]
+    return [_figures(metric, width, glyphs), *(_waiting(metric) if _untested(metric) else claims)]
 
 
 def _beside(metric: MetricResult, width: int, glyphs: Glyphs) -> list[Text]:
+    if _untested(metric):
+        return [_figures(metric, width, glyphs), *_waiting(metric)]
     bar = max(width // 2 - 32, 8)
     claims = Text("").join(_claim(claim, bar, glyphs, pad=width // 2) for claim in metric.claims)
     return [_figures(metric, width, glyphs), claims]
@@ -152,7 +159,7 @@ def _leading(metric: MetricResult, width: int, glyphs: Glyphs) -> list[Text]:
 def _figures(metric: MetricResult, width: int, glyphs: Glyphs) -> Text:
     tone, word = standing(metric)
     name = set_cell_size(printable(figures.label(metric)), 17 if width < 100 else 26)
-    line = Text.assemble((name + " ", "bold"), (f"{word:<8}", STYLES[tone]))
+    line = Text.assemble((name + " ", "bold"), (f"{word:<9}", STYLES[tone]))
     if metric.baseline is not None or metric.candidate is not None:
         before, after = (figures.estimate(metric, value) for value in (metric.baseline, metric.candidate))
         line.append(f"{before} {glyphs.arrow} {after}")
@@ -160,9 +167,11 @@ def _figures(metric: MetricResult, width: int, glyphs: Glyphs) -> Text:
         line.append(f"  {figures.effect(metric, metric.effect)}", style="bold")
     if metric.interval is not None:
         line.append(f" ({figures.interval(metric)})", style=_DIM)
-    if metric.effect is None and metric.waiting:
-        line.append(f"  {printable(metric.waiting)}", style=_DIM)
     return line
+
+
+def _waiting(metric: MetricResult) -> list[Text]:
+    return [Text(f"  waiting: {printable(metric.waiting or 'for data')}", style=_DIM)]
 
 
 def _claim(claim: ClaimResult, bar: int, glyphs: Glyphs, pad: int | None = None) -> Text:

@@ -51,8 +51,10 @@ def summary(verdict: Verdict | None, run_folder: Path | None, width: int) -> lis
             lines += _wrapped(printable(reason), width)
         lines.append(())
     if run_folder is not None:
-        lines.append(((f"report     {run_folder / 'report.html'}", None),))
-        lines.append(((f"explain    fairtrial explain {run_folder.name}", None),))
+        here = Path.cwd()
+        near = run_folder.relative_to(here) if run_folder.is_relative_to(here) else run_folder
+        lines.append(((f"report     {near / 'report.html'}", None),))
+        lines.append(((f"explain    fairtrial explain {near}", None),))
     lines.append(((f"exit code  {int(code)} ({_MEANING[code]})", None),))
     return lines
 
@@ -75,13 +77,14 @@ def _table(verdict: Verdict, width: int) -> Iterable[Line]:
             )
         )
         tones.append(tone)
+    rows = [(row[0], *(_shortened(cell, 24) for cell in row[1:])) for row in rows]
     columns = [0, 1, 2, 3, 4, 5, 6]
     # A narrow terminal loses what the report has anyway, the margin first.
     for least in (5, 4):
         if _total(rows, columns) > width:
             columns.remove(least)
-    name_width = max(8, width - _total(rows, columns[1:]) - 4)
-    rows = [(_shortened(row[0], name_width), *(_shortened(cell, 24) for cell in row[1:])) for row in rows]
+    name_width = max(8, width - _total(rows, columns[1:]) - len(_GAP))
+    rows = [(_shortened(row[0], name_width), *row[1:]) for row in rows]
     widths = {column: max(len(row[column]) for row in rows) for column in columns}
     for row, tone in zip(rows, tones, strict=True):
         cells = [row[c].ljust(widths[c]) if c in (0, 6) else row[c].rjust(widths[c]) for c in columns]
@@ -89,7 +92,8 @@ def _table(verdict: Verdict, width: int) -> Iterable[Line]:
 
 
 def _total(rows: Sequence[tuple[str, ...]], columns: Sequence[int]) -> int:
-    return 2 + sum(max(len(row[c]) for row in rows) + len(_GAP) for c in columns)
+    # The indent takes the place of the gap that the last column has not.
+    return sum(max(len(row[c]) for row in rows) + len(_GAP) for c in columns)
 
 
 def _shortened(text: str, width: int) -> str:

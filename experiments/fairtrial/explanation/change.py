@@ -29,13 +29,20 @@ def what_would_change(verdict: Verdict) -> Paragraph:
         return Paragraph(HEADING, "No metric was judged.")
     match verdict.decision:
         case Decision.PROMOTE:
-            text = f"How far the margins could have been tightened with {verdict.candidate} still promoted:"
-            points = [point for metric in verdict.metrics if (point := _room(metric))]
+            text, points = _after_promotion(verdict)
         case Decision.ROLLBACK:
             text, points = _after_rollback(verdict)
         case Decision.INCONCLUSIVE | Decision.CONTINUE:
             text, points = _undecided(verdict)
-    return Paragraph(HEADING, text, (*points, _CAVEAT)) if points else Paragraph(HEADING, text)
+    offered = points if verdict.decision is Decision.PROMOTE else any(map(_may_pass, verdict.metrics))
+    return Paragraph(HEADING, text, (*points, _CAVEAT) if offered else tuple(points))
+
+
+def _after_promotion(verdict: Verdict) -> tuple[str, list[str]]:
+    points = [point for metric in verdict.metrics if (point := _room(metric))]
+    if not points:
+        return f"No margin could have been tightened with {verdict.candidate} still promoted.", []
+    return f"How far the margins could have been tightened with {verdict.candidate} still promoted:", points
 
 
 def _after_rollback(verdict: Verdict) -> tuple[str, list[str]]:
@@ -66,7 +73,8 @@ def _undecided(verdict: Verdict) -> tuple[str, list[str]]:
             outcome = f"this metric would have passed, with {_all(others)} still open"
         points.append(_other_margin(metric, outcome))
         if _against(metric) is None:
-            points += [_more_data(metric, claim) for claim in metric.claims if claim.claim in FOR]
+            open_claims = [claim for claim in metric.claims if claim.claim in FOR]
+            points += [said for claim in open_claims if (said := _more_data(metric, claim))]
     points += [gate.message for gate in gates]
     return f"In the way of a promotion of {verdict.candidate} stood {_all(names)}.", points
 
@@ -76,6 +84,11 @@ def blocks(metric: MetricResult) -> bool:
     return _against(metric) is not None or any(
         not claim.crossed for claim in metric.claims if claim.claim in FOR
     )
+
+
+def _may_pass(metric: MetricResult) -> bool:
+    """Whether another margin can be named with which the metric would have passed."""
+    return blocks(metric) and metric.interval is not None and _against(metric) != "worse"
 
 
 def gain(metric: MetricResult) -> tuple[float, float] | None:
@@ -143,11 +156,11 @@ def _guardrail(metric: MetricResult, bounds: tuple[float, float], outcome: str) 
     return f"{point} ({span})."
 
 
-def _more_data(metric: MetricResult, claim: ClaimResult) -> str:
+def _more_data(metric: MetricResult, claim: ClaimResult) -> str | None:
     factor = needed(claim)
     name = f"{figures.label(metric)}, more requests"
     if factor is None:
-        return f"{name}: {metric.waiting or 'there is no statistic yet'}."
+        return None
     at = f"z is {figures.z(claim.statistic)}, its boundary {figures.z(claim.boundary)}"
     if math.isinf(factor):
         return f"{name}: would not help if the effect is as observed, which speaks against the claim ({at})."

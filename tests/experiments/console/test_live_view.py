@@ -74,6 +74,13 @@ def test_80_by_24_shows_arms_metrics_claims_the_forecast_and_incidents(history: 
     assert "event 2" in text
 
 
+def test_a_metric_without_a_statistic_says_what_it_waits_for(history: History) -> None:
+    lines = shown(state_at(history, 2), 80, 24)
+    row = next(n for n, line in enumerate(lines) if line.startswith("p99 latency"))
+    assert lines[row].split()[2] == "untested"
+    assert lines[row + 1].startswith("  waiting: a p99 needs 662 requests an arm, there are ")
+
+
 def test_a_small_terminal_keeps_the_leading_claim_of_each_metric(history: History) -> None:
     text = "\n".join(shown(state_at(history, 40), 80, 16))
     assert "accuracy" in text

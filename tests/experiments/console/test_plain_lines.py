@@ -11,6 +11,7 @@ import pytest
 from experiments.clocks import StoppedClock
 from experiments.histories import BETTER, SLOWER, START, run
 from fairtrial.console.plain import PlainLines
+from fairtrial.console.summary import summary
 from fairtrial.report.history import Event, History
 
 FOLDER = Path("runs/digits-1")
@@ -59,6 +60,14 @@ def test_the_summary_has_verdict_figures_reasons_report_and_exit_code(slower: Hi
     assert slower.verdicts[-1].reasons[0] in " ".join(text.split())
     assert "report     runs/digits-1/report.html" in results
     assert "exit code  10 (rolled back)" in results
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_table_of_the_summary_fits_its_width(slower: History, width: int) -> None:
+    lines = ["".join(text for text, _ in line) for line in summary(slower.verdicts[-1], FOLDER, width)]
+    assert max(map(len, lines)) <= width
+    assert any(line.lstrip().startswith("p99 latency ") and line.endswith("harmed") for line in lines)
+    assert ("margin" in " ".join(lines)) == (width >= 80)
 
 
 def test_a_promotion_ends_with_exit_code_zero(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
-from experiments.histories import BETTER, SAME, SLOWER, WORSE, changed, run
+from experiments.edited_histories import changed
+from experiments.histories import BETTER, SAME, SLOWER, WORSE, run
 from fairtrial.explanation.change import what_would_change
 from fairtrial.judge.verdict import Decision, Gate, Verdict
 

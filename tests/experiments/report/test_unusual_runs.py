@@ -8,16 +8,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from experiments.histories import (
-    BETTER,
-    SLOWER,
-    Story,
-    both,
-    changed,
-    looking,
-    run,
-    with_observations,
-)
+from experiments.edited_histories import both, changed, looking, with_observations
+from experiments.histories import BETTER, SLOWER, Story, run
 from experiments.report.test_page import Page
 from fairtrial.judge.verdict import Decision, Verdict
 from fairtrial.report.history import History, Shift

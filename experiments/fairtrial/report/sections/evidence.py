@@ -103,18 +103,33 @@ def _statistic(
         f"{figures.z(boundary[-1])} at look {known[-1][0]}"
     )
     top = 1.12 * max(*z, boundary[-1], min(max(boundary), 2 * boundary[-1]))
-    bottom = max(min(*z, 0.0) * 1.1, -top)
+    # A claim that is far from true may run off the plot, so that its boundary stays to be seen.
+    bottom = max(min(*z, 0.0) * 1.1, -4 * top)
     region = BAD if claim.claim in AGAINST else GOOD
-    marker = "o" if len(known) == 1 else None
+    single = len(known) == 1
     with plot(name, description, width=_WIDTH, height=_HEIGHT, left=36) as drawn:
         axes = drawn.axes[0]
         axes.set_ylim(bottom, top)
         axes.fill_between(when, boundary, top, color=region, alpha=0.1, linewidth=0)
         if claim.crossed and end > when[-1]:
             axes.axvspan(when[-1], end, color=region, alpha=0.1, linewidth=0)
-        axes.plot(when, boundary, color=region, linewidth=1.4, linestyle=(0, (4, 2)), marker=marker)
+        if when[0] > end / 8:
+            axes.axvspan(0, when[0], color=MUTED, alpha=0.07, linewidth=0)
+        if when[0] > end / 2.5:
+            middle = (when[0] / 2, (bottom + top) / 2)
+            axes.annotate("not tested yet", middle, ha="center", va="center", color=MUTED)
+        axes.plot(
+            when,
+            boundary,
+            color=region,
+            linewidth=1.4,
+            linestyle=(0, (4, 2)),
+            marker="_" if single else None,
+            markersize=14,
+            markeredgewidth=1.8,
+        )
         axes.axhline(0, color=MUTED, linewidth=0.8)
-        axes.plot(when, z, color=colour, marker=marker)
+        axes.plot(when, z, color=colour, marker="o" if single else None)
         if claim.crossed:
             axes.plot(when[-1:], z[-1:], "o", color=region, markersize=8)
         axes.set_xlabel(unit)
