@@ -148,8 +148,7 @@ def main() -> int:
 
     def launch(*, http_port: int, **rest: Any) -> ModelServer:
         ports.append(http_port)
-        command = model_server(http_port=http_port, **rest)
-        return ModelServer(command.argv, command.env)
+        return model_server(http_port=http_port, **rest)
 
     with tempfile.TemporaryDirectory() as folder:
         data, target = load_digits(return_X_y=True)

@@ -32,10 +32,6 @@ def called(processes: list[psutil.Process], word: str) -> psutil.Process:
     return found[0]
 
 
-def guards(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [p for p in processes if any(part.endswith("guard.py") for part in p.cmdline())]
-
-
 def has_ended(process: psutil.Process) -> bool:
     """Whether it is gone. A zombie that its adopter has yet to collect is gone, too."""
     try:

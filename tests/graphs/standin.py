@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from fairtrial_graphs.backends.interface import ModelServer
-
 SERVER = Path(__file__).with_name("standin_server.py")
+
+
+@dataclass(frozen=True)
+class Command:
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def launcher(
@@ -22,6 +27,6 @@ def launcher(
     metrics_port: int,
     parameters: Mapping[str, str],
     folder: str,
-) -> ModelServer:
+) -> Command:
     settings = {"node": node, "port": http_port, "uri": model_uri, **parameters}
-    return ModelServer([sys.executable, "-I", "-S", str(SERVER), json.dumps(settings)])
+    return Command([sys.executable, "-I", "-S", str(SERVER), json.dumps(settings)])

@@ -16,7 +16,7 @@ from fairtrial_graphs.backends.interface import NotReady, Route
 from fairtrial_graphs.backends.local import LocalBackend
 from fairtrial_graphs.backends.local.process import GuardedProcess
 from fairtrial_graphs.build import Arm, build
-from graphs.processes import await_end, descendants, guards, has_ended, until
+from graphs.processes import await_end, descendants, has_ended, until
 from graphs.standin import launcher
 
 CONTROLLER = Path(__file__).with_name("controller.py")
@@ -71,12 +71,13 @@ def test_a_stopped_controller_keeps_its_children(tmp_path: Path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
-def test_the_child_of_a_killed_guard_ends_at_once(tmp_path: Path):
-    with controller(tmp_path) as (_, started):
-        for guard in guards(started):
-            child = guard.children()[0]
-            guard.kill()
-            await_end([child], 2)
+def test_the_command_of_a_killed_guard_ends_at_once(tmp_path: Path):
+    process = GuardedProcess(["sleep", "60"], env={}, folder=tmp_path, log=tmp_path / "log")
+    command = psutil.Process(process.pid)
+    until(lambda: command.name() == "sleep", 5, "start of the command")
+    psutil.Process(command.ppid()).kill()
+    await_end([command], 2)
+    process.stop()
 
 
 def test_close_is_quick_and_can_be_repeated(tmp_path: Path):

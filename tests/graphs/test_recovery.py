@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from types import ModuleType
 
 import psutil
 import pytest
-from fairtrial_graphs.backends.interface import Incident, ModelServer, NotReady, Route
+from fairtrial_graphs.backends.interface import Incident, NotReady, Route
 from fairtrial_graphs.backends.local import LocalBackend
 from fairtrial_graphs.backends.local import backend as backend_module
 from fairtrial_graphs.backends.local import model as model_module
@@ -19,7 +20,7 @@ from fairtrial_graphs.backends.local import proxy as proxy_module
 from fairtrial_graphs.backends.local.ports import free_ports, is_free
 from fairtrial_graphs.build import Arm, build, with_weights
 from graphs.processes import called, descendants, has_ended, until
-from graphs.standin import launcher
+from graphs.standin import Command, launcher
 from graphs.traffic import Load
 
 ARMS = [Arm("v1", "one", "STANDIN"), Arm("v2", "two", "STANDIN")]
@@ -162,7 +163,9 @@ def test_a_port_lost_between_its_choice_and_its_use_is_replaced(
             assert Load(serving.url, count=1).run()[0].status == 200
 
 
-@pytest.mark.parametrize("module", [backend_module, proxy_module], ids=["a listener's", "the admin address's"])
+@pytest.mark.parametrize(
+    "module", [backend_module, proxy_module], ids=["a listener's", "the admin address's"]
+)
 def test_a_port_that_envoy_lost_to_another_program_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType
 ):
@@ -188,6 +191,18 @@ def test_a_port_asked_for_that_is_in_use_is_told_before_anything_starts(tmp_path
         assert descendants(os.getpid()) == []
 
 
+def test_a_port_asked_for_that_a_dying_run_still_holds_is_waited_for(tmp_path: Path):
+    with socket.socket() as dying:
+        dying.bind(("127.0.0.1", 0))
+        dying.listen()
+        port = dying.getsockname()[1]
+        leaves = threading.Timer(0.5, dying.close)
+        leaves.start()
+        with LocalBackend(tmp_path, launcher, front_port=port) as backend:
+            assert backend.apply(build("d", ARMS[:1]), Route("r"), quietly).url.endswith(f":{port}")
+        leaves.join()
+
+
 def test_what_the_launcher_refuses_leaves_nothing_running(tmp_path: Path):
     def picky(
         *,
@@ -199,10 +214,10 @@ def test_what_the_launcher_refuses_leaves_nothing_running(tmp_path: Path):
         metrics_port: int,
         parameters: Mapping[str, str],
         folder: str,
-    ) -> ModelServer:
+    ) -> Command:
         if node == "v2":
             raise LookupError("no such implementation")
-        return ModelServer([sys.executable, "-c", "import time; time.sleep(60)"])
+        return Command([sys.executable, "-c", "import time; time.sleep(60)"])
 
     with LocalBackend(tmp_path, picky) as backend:
         with pytest.raises(LookupError, match="no such implementation"):

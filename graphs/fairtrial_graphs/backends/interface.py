@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from fairtrial_graphs.seldon.types import SeldonDeployment
@@ -65,16 +65,21 @@ class Unsupported(Exception):
     """The manifest asks for something that this backend does not run; the message names the field."""
 
 
-@dataclass(frozen=True)
-class ModelServer:
+class ModelServer(Protocol):
     """How to start one model server: an argument vector and what to add to its environment."""
 
-    argv: Sequence[str]
-    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    @property
+    def argv(self) -> Sequence[str]: ...
+
+    @property
+    def env(self) -> Mapping[str, str]: ...
 
 
 class Launcher(Protocol):
-    """Knows implementations. `graphs` does not import `servers`: the experiment hands this in."""
+    """Knows implementations. `graphs` does not import `servers`: the experiment hands this in.
+
+    What it raises of an implementation that it does not know passes through `Backend.apply`.
+    """
 
     def __call__(
         self,

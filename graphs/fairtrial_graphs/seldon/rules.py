@@ -1,6 +1,6 @@
 """What makes a SeldonDeployment wrong: one small function a rule, each giving sentences.
 
-What is `refused` fails at Seldon Core's own admission webhook (v1.17.1, `seldondeployment_webhook.go`) or, for
+What is `refused` fails at Seldon Core's admission webhook (v1.17.1, `seldondeployment_webhook.go`) or, for
 names, at the Kubernetes API. The rest is accepted, and then something is lost: the sentence says what.
 """
 

@@ -38,6 +38,7 @@ from fairtrial_graphs.seldon.types import SeldonDeployment
 
 _WATCH_INTERVAL = 0.05  # seconds
 _LISTEN_ATTEMPTS = 3
+_LEAVING = 3.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -132,12 +133,20 @@ class LocalBackend:
         self.close()
 
     def _start_proxy(self) -> None:
-        if self._proxy.process is not None:
+        if self._watcher.ident is not None:
             return
-        if self._wanted_port is not None and not is_free(self._wanted_port):
-            raise _port_in_use(self._wanted_port)
+        if self._wanted_port is not None:
+            self._await_free(self._wanted_port)
         self._proxy.start()
         self._watcher.start()
+
+    def _await_free(self, port: int) -> None:
+        # The processes of a run that was killed a moment ago may be about to leave it.
+        deadline = self._clock() + _LEAVING
+        while not is_free(port):
+            if self._clock() > deadline:
+                raise _port_in_use(port)
+            time.sleep(_WATCH_INTERVAL)
 
     def _start_missing(self, plan: LocalPlan, fresh: dict[str, PredictorServer], progress: Progress) -> None:
         """Start a server for each predictor that is new or changed, and put it into `fresh`."""

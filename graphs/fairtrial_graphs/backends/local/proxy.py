@@ -90,7 +90,7 @@ class Proxy:
             self.process = process = self._spawn(admin_port)
             try:
                 self._until(self._admin.is_live, _START_TIMEOUT)
-                for name in self._files:
+                for name in self._in_use():
                     self._await(name)
             except (ProxyDied, Rejected) as error:
                 words = process.last_words() if isinstance(error, ProxyDied) else str(error)
@@ -152,6 +152,11 @@ class Proxy:
         # One worker serves more than the models of one machine can, and has each change at one moment.
         argv += ["--concurrency", "1", "--disable-hot-restart", "--drain-time-s", "1"]
         return GuardedProcess(argv, env={}, folder=self._folder, log=self._log)
+
+    def _in_use(self) -> list[str]:
+        """The files that Envoy reads: routes only where there is a listener for them."""
+        listening = {_route_file(listener["name"]) for listener in self._files["lds"].content}
+        return [name for name in self._files if not name.startswith(_ROUTES) or name in listening]
 
     def _forget_routes_except(self, arms: Sequence[config.ArmListener]) -> None:
         keep = {_route_file(config.arm_route(arm.predictor)) for arm in arms}
