@@ -17,12 +17,14 @@ from mlserver.grpc.servicers import InferenceServicer
 from mlserver.types import InferenceRequest
 
 from fairtrial_servers.errors import ServerError
+from fairtrial_servers.runtime import check_id
 
 
 class _Servicer(InferenceServicer):
     def _InsertHeaders(
         self, request: pb.ModelInferRequest, context: grpc.ServicerContext
     ) -> InferenceRequest:
+        check_id(request.id)
         try:
             return super()._InsertHeaders(request, context)
         except (ValueError, KeyError, IndexError, struct.error) as error:

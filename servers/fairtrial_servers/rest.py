@@ -27,6 +27,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fairtrial_servers.runtime import check_id
+
 logger = logging.getLogger("fairtrial.servers")
 
 _INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
@@ -57,6 +59,7 @@ class InferenceApp:
             body = await _body(receive, headers.get("content-encoding"))
             # The body is JSON whatever its content type says: curl calls it a form.
             request = insert_headers(InferenceRequest.model_validate_json(body), headers)
+            check_id(request.id)
             response = await self._data_plane.infer(request, name, version)
             answer = extract_headers(response)
             return 200, response.model_dump_json().encode(), answer or {}

@@ -65,7 +65,7 @@ class Runtime(MLModel, ABC):
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        _check_id(payload.id)
+        check_id(payload.id)
         names = self._wanted(payload)
         answers = self.infer(self.decode_inputs(payload.inputs), names)
         # Not validated again, for what is in it was made here. The id is MLServer's to set.
@@ -130,8 +130,8 @@ def _some(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _check_id(request_id: str | None) -> None:
-    """MLServer sends the id back as a response header, where some characters would break the answer."""
+def check_id(request_id: str | None) -> None:
+    """Raise InferenceError for an id that would break the answer: MLServer sends it back as a header."""
     if request_id and not (request_id.isascii() and request_id.isprintable()):
         raise InferenceError("the request's id must be printable ASCII, for it is sent back as a header")
 

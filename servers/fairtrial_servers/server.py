@@ -20,6 +20,7 @@ from typing import Any
 
 import uvicorn
 from mlserver import MLServer
+from mlserver.handlers import DataPlane
 from mlserver.metrics import MetricsServer
 from mlserver.rest import RESTServer
 from mlserver.settings import ModelSettings
@@ -68,6 +69,15 @@ class ModelServer(MLServer):
         self._web: list[_Uvicorn] = []
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def app(self) -> Any:
+        """MLServer's own ASGI app."""
+        return self._rest.app
+
+    @property
+    def data_plane(self) -> DataPlane:
+        return self._data_plane
+
     async def load(self, model: ModelSettings) -> None:
         """Load the model. Raises ModelError whatever the runtime's own error was."""
         try:
@@ -85,8 +95,8 @@ class ModelServer(MLServer):
         """
         self._grpc.bind()
         await self._grpc.server.start()
-        answer_errors_in_one_shape(self._rest.app)
-        apps = [(InferenceApp(self._rest.app, self._data_plane), http)]
+        answer_errors_in_one_shape(self.app)
+        apps = [(InferenceApp(self.app, self.data_plane), http)]
         if self._settings.metrics_endpoint:
             apps.append((_Metrics(self._settings).app, metrics))
         for app, listener in apps:

@@ -49,6 +49,10 @@ class SKLearnRuntime(Runtime):
         methods = [name for name in METHODS if callable(getattr(self._estimator, name, None))]
         outputs = tuple(spec for name in methods if (spec := self._output(name)) is not None)
         names = [spec.name for spec in outputs]
+        if not names:
+            raise ModelError(
+                f"a {type(self._estimator).__name__} answers with no table of two axes: not served"
+            )
         default = parameters.get("predict_fn", names[0])
         if default not in names:
             raise ModelError(
