@@ -72,9 +72,9 @@ class EvidenceBuilder:
                 raise UsageError(
                     f"the observations have no column {missing[0]}; they have {', '.join(batch.schema.names)}"
                 )
-            kept = self._usable(batch)
+            kept, arm = self._usable(batch)
             if kept.num_rows:
-                self._add(kept)
+                self._add(kept, arm)
 
     def note(self, reason: Exclusion, count: int) -> None:
         """Count observations that were kept out before they came here."""
@@ -134,26 +134,25 @@ class EvidenceBuilder:
         for mine in self._sums:
             mine.settle()
 
-    def _usable(self, batch: RecordBatch) -> RecordBatch:
-        """The rows with a time, an arm of the experiment, and an id that did not come before."""
-        time = floats(batch, "time")
-        timed = np.zeros(batch.num_rows, np.bool_) if time is None else np.abs(time) < _LAST_TIME
+    def _usable(self, batch: RecordBatch) -> tuple[RecordBatch, Index]:
+        """The rows with a time, a known arm, and an id that did not come before; and their arms."""
+        timed = np.abs(_column(batch, "time")) < _LAST_TIME
         self.note(Exclusion.NO_TIME, int((~timed).sum()))
         batch = rows_where(batch, timed)
-        known = positions(batch, "arm", self._arms) >= 0
+        arm = positions(batch, "arm", self._arms)
+        known = arm >= 0
         self.note(Exclusion.UNKNOWN_ARM, int((~known).sum()))
-        batch = rows_where(batch, known)
+        batch, arm = rows_where(batch, known), arm[known]
         ids = hashes(batch, "id")
         if ids is None:
-            return batch
+            return batch, arm
         fresh = ~ids.known
         fresh[ids.known] = self._ids.add(ids.keys[ids.known])
         self.note(Exclusion.DUPLICATE, int((~fresh).sum()))
-        return rows_where(batch, fresh)
+        return rows_where(batch, fresh), arm[fresh]
 
-    def _add(self, batch: RecordBatch) -> None:
+    def _add(self, batch: RecordBatch, arm: Index) -> None:
         size = batch.num_rows
-        arm = positions(batch, "arm", self._arms)
         time = _column(batch, "time")
         failed = is_failed(_column(batch, "status"))
         segment, segments = names(batch, "segment")

@@ -35,7 +35,6 @@ def read_values(
         return failed.astype(np.float64)
     raw = floats(batch, metric.column)
     if raw is None:
-        tally.count(Exclusion.ABSENT_COLUMN, batch.num_rows, metric=metric.name)
         raw = np.full(batch.num_rows, np.nan)
     if metric.kind is Kind.BINARY:
         usable = (raw == 0) | (raw == 1)
@@ -44,10 +43,10 @@ def read_values(
     else:
         usable = np.isfinite(raw)
     if not usable.all():
-        strange = ~usable & ~failed
-        if strange.any():
-            strange &= not_null(batch, metric.column) if metric.column in batch.schema.names else False
-        tally.count_by_arm(Exclusion.UNUSABLE_VALUE, arm[strange], metric=metric.name)
+        without = ~usable & ~failed
+        given = not_null(batch, metric.column) if metric.column in batch.schema.names else failed
+        tally.count_by_arm(Exclusion.UNUSABLE_VALUE, arm[without & given], metric=metric.name)
+        tally.count_by_arm(Exclusion.ABSENT_VALUE, arm[without & ~given], metric=metric.name)
     if not failed.any():
         return raw if usable.all() else np.where(usable, raw, np.nan)
     if metric.kind is Kind.MEAN:

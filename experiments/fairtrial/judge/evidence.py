@@ -41,7 +41,7 @@ class Exclusion(StrEnum):
     UNUSABLE_VALUE = "unusableValue"  # NaN, infinite, negative latency, not 0 or 1 where binary
     FAILED = "failed"  # no value to be had from a failed request (means only)
     UNNUMBERED_ROW = "unnumberedRow"  # counted all the same, each as a row of its own
-    ABSENT_COLUMN = "absentColumn"
+    ABSENT_VALUE = "absentValue"  # answered, but null: no label, say
 
 
 class Excluded(NamedTuple):

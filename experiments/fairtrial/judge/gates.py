@@ -7,13 +7,15 @@ import math
 import numpy as np
 
 from fairtrial.judge.evidence import Evidence, Excluded, Exclusion
-from fairtrial.judge.spec import JudgeSpec
+from fairtrial.judge.spec import JudgeSpec, MetricSpec
 from fairtrial.judge.verdict import Gate, SampleRatio
 from fairtrial.judge.wording import count, metric_label, number, percent, seconds
 from fairtrial.stats.sample_ratio import dirichlet_log_e_values
 
-#: Part of a metric's values that may be unusable (NaN, infinite, negative latency) in either arm.
-_TOLERATED_UNUSABLE = 0.05
+#: Part of an arm's values that may be unusable (NaN, infinite, negative latency), and by which the
+#: candidate may lack more values than the baseline, for whatever reason.
+_TOLERATED_LACK = 0.05
+_LACKING = (Exclusion.UNUSABLE_VALUE, Exclusion.ABSENT_VALUE, Exclusion.FAILED)
 
 
 def requests_of(evidence: Evidence, arm: str) -> int:
@@ -94,20 +96,34 @@ def _minimum_data(spec: JudgeSpec, evidence: Evidence, candidate: str) -> Gate:
 
 
 def _usable_values(spec: JudgeSpec, evidence: Evidence, candidate: str) -> Gate:
-    """An arm whose values cannot be used where it does badly would look good on the rest."""
+    """An arm that gives no usable value where it does badly would look good on the rest."""
     for metric in spec.metrics:
+        lacking = [_share(evidence, metric, arm, _LACKING) for arm in (spec.baseline, candidate)]
         for arm in (spec.baseline, candidate):
-            unusable = evidence.excluded[Excluded(Exclusion.UNUSABLE_VALUE, metric.name, arm)]
-            share = unusable / max(requests_of(evidence, arm), 1)
-            if share > _TOLERATED_UNUSABLE:
-                return Gate(
-                    "usableValues",
-                    False,
-                    f"{metric_label(metric)} of {arm} cannot be used in {count(unusable)} observations, "
-                    f"{percent(share)} of its requests ({percent(_TOLERATED_UNUSABLE)} are tolerated): "
-                    f"what is left is no fair sample.",
-                )
+            unusable = _share(evidence, metric, arm, (Exclusion.UNUSABLE_VALUE,))
+            if unusable > _TOLERATED_LACK:
+                return _unfair(metric, f"cannot be used in {percent(unusable)} of the requests to {arm}")
+        if lacking[1] - lacking[0] > _TOLERATED_LACK:
+            return _unfair(
+                metric,
+                f"is missing in {percent(lacking[1])} of the requests to {candidate}, "
+                f"against {percent(lacking[0])} of those to {spec.baseline}",
+            )
     return Gate("usableValues", True, "The metrics' values can be used.")
+
+
+def _share(evidence: Evidence, metric: MetricSpec, arm: str, reasons: tuple[Exclusion, ...]) -> float:
+    """Part of an arm's requests whose value was kept out for one of these reasons."""
+    lacking = sum(evidence.excluded[Excluded(reason, metric.name, arm)] for reason in reasons)
+    return lacking / max(requests_of(evidence, arm), 1)
+
+
+def _unfair(metric: MetricSpec, what: str) -> Gate:
+    message = (
+        f"{metric_label(metric)} {what} ({percent(_TOLERATED_LACK)} are tolerated): "
+        f"what is left is no fair sample."
+    )
+    return Gate("usableValues", False, message)
 
 
 def _warm_up(spec: JudgeSpec, evidence: Evidence) -> Gate:

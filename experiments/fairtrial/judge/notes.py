@@ -26,8 +26,10 @@ _SENTENCES: Mapping[Exclusion, str] = {
     Exclusion.FAILED: (
         "{n} failed request{s} of {arm} {were} left out of {metric}: a mean is of answered requests only."
     ),
-    Exclusion.UNNUMBERED_ROW: "{n} value{s} of {metric} without a row number {were} counted each as a new row.",
-    Exclusion.ABSENT_COLUMN: "{n} observation{s} without a column for {metric} {were} left out of it.",
+    Exclusion.UNNUMBERED_ROW: (
+        "{n} value{s} of {metric} without a row number {were} each counted as a new row."
+    ),
+    Exclusion.ABSENT_VALUE: "{n} answer{s} of {arm} without a value of {metric} {were} left out of it.",
 }
 
 

@@ -152,7 +152,7 @@ def test_nan_and_infinite_values_are_kept_out_and_counted(value):
 def test_a_missing_label_is_neither_a_wrong_answer_nor_an_unusable_value():
     evidence = observed(spec(UNPAIRED), score=pa.array([1.0, None]), row=[1, 2])
     assert evidence.binary["accuracy"].sum(axis=0)[0].tolist() == [1, 1]
-    assert not evidence.excluded
+    assert excluded(evidence) == {Exclusion.ABSENT_VALUE: 1}
 
 
 def test_a_binary_metric_takes_0_and_1_only():
@@ -278,7 +278,7 @@ def test_histograms_are_in_the_buckets_of_the_margin():
 def test_a_metric_without_a_column_has_no_values_and_a_note():
     evidence = observed(spec(MEAN), status=[200, 200])
     assert evidence.moments["reward"].sum() == 0
-    assert notes(evidence) == ("2 observations without a column for reward were left out of it.",)
+    assert notes(evidence) == ("2 answers of v1 without a value of reward were left out of it.",)
 
 
 def test_a_missing_required_column_is_named():

@@ -4,8 +4,9 @@ import dataclasses
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from experiments.streams import ACCURACY, ERRORS, LATENCY, spec
+from experiments.streams import ACCURACY, ERRORS, LATENCY, START, chunks, spec
 from fairtrial.judge.boundaries import alpha_of, boundary_for, planned_drift
 from fairtrial.judge.evidence import Stratum
 from fairtrial.judge.geometry import claims_of
@@ -13,7 +14,10 @@ from fairtrial.judge.means import Means
 from fairtrial.judge.proportions import PairedProportions, Proportions
 from fairtrial.judge.quantiles import Quantiles, quantile_buckets
 from fairtrial.judge.spec import Kind, Margin
-from fairtrial.stats.mixture import required_drift
+from fairtrial.judging import judge_stream
+from fairtrial.stats.mixture import SequentialMixture, required_drift
+from fairtrial.stats.paired import paired_binary_score
+from fairtrial.stats.quantile import quantile_effect, quantile_interval, quantile_score
 
 STRATA = [Stratum(None, 0)]
 
@@ -102,8 +106,6 @@ def test_fewer_buckets_give_the_same_figures():
         arm[:, -1] += 1  # a failure in each batch
     strata = [Stratum(None, i) for i in range(40)]
     ours = Quantiles(metric, strata, *arms)
-    from fairtrial.stats.quantile import quantile_effect, quantile_interval, quantile_score
-
     options = {"buckets": buckets, "q": 0.9, "relative": True}
     assert ours.inflation is not None
     score = quantile_score(*arms, margin=0.1, greater=True, inflation=ours.inflation, **options)
@@ -112,3 +114,40 @@ def test_fewer_buckets_give_the_same_figures():
     assert ours.effect().effect == pytest.approx(effect.effect, abs=1e-9)
     interval = quantile_interval(*arms, critical=2.0, inflation=ours.inflation, **options)
     assert ours.interval(2.0) == pytest.approx(interval, abs=1e-9)
+
+
+def test_statistics_and_boundaries_are_those_of_a_count_by_hand():
+    looks, pairs = 12, 50
+    metric = dataclasses.replace(ACCURACY, margin=Margin(0.0), max_observations=looks * pairs)
+    plan = spec(metric, weights={}, max_duration=float(looks), planned_looks=looks)
+    rng = np.random.default_rng(3)
+    n = 2 * looks * pairs
+    right = rng.random(n) < 0.9
+    table = pa.table(
+        {
+            "arm": ["v1", "v2"] * (n // 2),
+            "time": START + np.linspace(0, looks, n, endpoint=False),
+            "latency": np.full(n, 0.01),
+            "status": np.full(n, 200, np.int16),
+            "score": right.astype(float),
+            "pair": np.repeat(np.arange(n // 2), 2),
+            "row": np.repeat(np.arange(n // 2), 2),
+        }
+    )
+    boundary = SequentialMixture(0.05, required_drift(0.05, 0.8, looks), looks)
+    judgements = list(judge_stream(plan, chunks(table)))
+    assert len(judgements) == looks
+    for k, judgement in enumerate(judgements, start=1):
+        baseline, candidate = right[: 2 * pairs * k : 2], right[1 : 2 * pairs * k : 2]
+        cells = [int((a & b).sum()) for a in (baseline, ~baseline) for b in (candidate, ~candidate)]
+        n11, n10, n01, n00 = cells
+        score = paired_binary_score(n11, n10, n01, n00, margin=0.0, relative=False, greater=True)
+        met = judgement.verdicts[0].metrics[0].claims[1]
+        assert met.claim == "met"
+        if score is None:
+            assert met.statistic is None
+            continue
+        fractions = judgement.state.claim("v2", "accuracy", "met").fractions
+        assert fractions[-1] == pytest.approx(k / looks)
+        assert met.statistic == pytest.approx(score.z)
+        assert met.boundary == pytest.approx(boundary.critical(fractions))

@@ -151,6 +151,20 @@ def test_a_candidate_with_many_nan_scores_is_not_promoted_on_the_rest():
     assert any("what is left is no fair sample" in reason for reason in verdict.reasons)
 
 
+def test_a_candidate_without_an_answer_to_what_is_hard_is_not_promoted_on_the_rest():
+    rng = np.random.default_rng(2)
+    error = rng.exponential(1.0, (2, 1500))
+    null = np.stack([np.zeros(1500, bool), error[1] > 2.0], axis=1).ravel()
+    metric = dataclasses.replace(VALUE, role=Role.OBJECTIVE, margin=Margin(0.0))
+    table = stream(*error)
+    values = pa.array(np.array(table["value"].to_pylist()), mask=null)
+    verdict = last_verdict(
+        plan(metric), table.set_column(table.schema.get_field_index("value"), "value", values)
+    )
+    assert verdict.decision is Decision.INCONCLUSIVE
+    assert any("value is missing in 1" in reason for reason in verdict.reasons)
+
+
 def test_duplicated_observations_are_not_more_evidence():
     table = Load(seconds=10, failing=(0.0, 0.02)).table()
     once, many = (
@@ -190,6 +204,7 @@ def test_negative_latencies_do_not_make_a_candidate_fast():
     latency = rng.lognormal(-5, 0.3, 4000)
     latency[1::40] = -1.0
     objective = dataclasses.replace(SLOW, role=Role.OBJECTIVE, margin=Margin(0.0), max_observations=2000)
-    verdict = last_verdict(plan(objective), stream(np.zeros(2000), np.zeros(2000), latency=latency))
+    table = stream(np.zeros(2000), np.zeros(2000), latency=latency, seconds=20)
+    verdict = last_verdict(plan(objective), table)
     assert verdict.decision is Decision.INCONCLUSIVE
     assert any("of latency of v2 that cannot be used" in note for note in verdict.notes)
