@@ -55,7 +55,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         page = html.escape(self.report(), quote=True)
-        return f'<iframe srcdoc="{page}" style="width:100%;height:640px;border:0" title="Fairtrial report"></iframe>'
+        style = "width:100%;height:640px;border:0"
+        return f'<iframe srcdoc="{page}" style="{style}" title="Fairtrial report"></iframe>'
 
     def __repr__(self) -> str:
         return f"<Run {self.folder.name}: {self.verdict}. {' '.join(self.reasons)}>"

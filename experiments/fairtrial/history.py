@@ -55,7 +55,7 @@ def history_of(folder: RunFolder, journal: Journal) -> History:
 
 
 def _event(entry: Entry) -> Event | None:
-    if entry.kind is Kind.DONE and entry.effect in _DONE:
+    if entry.kind is Kind.DONE and entry.effect is not None and entry.effect in _DONE:
         weights = entry.body.get("weights")
         words = f"traffic: {in_words(weights)}" if weights else entry.body.get("outcome", "")
         return Event(entry.time, _DONE[entry.effect], words)

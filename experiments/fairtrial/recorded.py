@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from fairtrial.errors import UsageError
+from fairtrial.evidence.arrow import Tabular
 from fairtrial.evidence.sources import PartsFolder
 from fairtrial.experiment.model import Experiment
 from fairtrial.explanation.explain import Rows
@@ -26,7 +27,7 @@ def open_recorded(folder: RunFolder, journal: Journal) -> tuple[History, Rows]:
     return history_of(folder, journal), Rows(observations, dataset, requests.target if known else None)
 
 
-def observations_of(folder: RunFolder) -> pa.Table:
+def observations_of(folder: RunFolder) -> Tabular:
     """Everything a run observed, in order of intended time."""
     from fairtrial_loadtests.observation import SCHEMA
 
@@ -34,7 +35,7 @@ def observations_of(folder: RunFolder) -> pa.Table:
     return pa.Table.from_batches(batches) if batches else SCHEMA.empty_table()
 
 
-def _dataset(experiment: Experiment) -> pa.Table | None:
+def _dataset(experiment: Experiment) -> Tabular | None:
     from fairtrial_loadtests.dataset import read_table
 
     try:

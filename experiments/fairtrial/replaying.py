@@ -45,12 +45,13 @@ class Replay:
             yield f"run {self.run} was cut off before its first look"
             return
         if self.rules_changed:
-            yield f"the rules have changed since: {self.then[-1]['versions']['rules']} decided then, {RULES} decides now"
+            decided = self.then[-1]["versions"]["rules"]
+            yield f"the rules have changed since: {decided} decided then, {RULES} decides now"
         difference = self.first_difference()
         if difference is None:
             yield f"{self.then[-1]['verdict']}: the same at all {len(self.then)} looks"
         elif difference > len(self.now):
-            yield f"the observations judged now end at look {len(self.now)}, those of the run went to {len(self.then)}"
+            yield f"judged now, the run ends at look {len(self.now)}; it went on to look {len(self.then)}"
         else:
             then, now = self.then[difference - 1], self.now[difference - 1]
             yield f"look {difference} differs: {then['verdict']} then, {now['verdict']} now"

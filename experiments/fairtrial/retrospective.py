@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from fairtrial.errors import UsageError
-from fairtrial.evidence.sources import ObservationSource, open_source
+from fairtrial.evidence.arrow import RecordBatch
+from fairtrial.evidence.sources import open_source
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import load
 from fairtrial.judge.spec import JudgeSpec, MetricSpec
@@ -31,7 +30,7 @@ def judge_recorded(file: Path, data: Path) -> Verdict:
     """
     experiment = load(file, check_files=False)
     source = open_source(data)
-    extent = _measure(source.batches(), experiment)
+    extent = _measure(source.batches())
     for arm in (experiment.spec.baseline, *experiment.spec.candidates):
         if not extent.requests.get(arm.name):
             there = ", ".join(sorted(extent.requests)) or "none"
@@ -58,10 +57,10 @@ class _Extent:
         return max(0.0, self.latest - self.earliest)
 
 
-def _measure(batches: Iterator[pa.RecordBatch], experiment: Experiment) -> _Extent:
+def _measure(batches: Iterator[RecordBatch]) -> _Extent:
     extent = _Extent()
     for batch in batches:
-        for count in pc.value_counts(batch.column("arm")).to_pylist():
+        for count in batch.column("arm").value_counts().to_pylist():
             name = str(count["values"])
             extent.requests[name] = extent.requests.get(name, 0) + count["counts"]
         time = batch.column("time").to_numpy(zero_copy_only=False)
@@ -73,7 +72,7 @@ def _measure(batches: Iterator[pa.RecordBatch], experiment: Experiment) -> _Exte
         if "pair" in names:
             extent.halves += batch.num_rows - batch.column("pair").null_count
         if "row" in names:
-            extent.rows.update(pc.unique(batch.column("row").drop_null()).to_pylist())
+            extent.rows.update(batch.column("row").drop_null().unique().to_pylist())
     return extent
 
 
@@ -95,7 +94,9 @@ def _spec(experiment: Experiment, extent: _Extent) -> JudgeSpec:
 def _sized(metric: MetricSpec, extent: _Extent, experiment: Experiment) -> MetricSpec:
     """The metric with the data's size as its horizon."""
     paired = metric.paired and extent.halves > 0
-    smaller = min(extent.requests[arm.name] for arm in (experiment.spec.baseline, *experiment.spec.candidates))
+    smaller = min(
+        extent.requests[arm.name] for arm in (experiment.spec.baseline, *experiment.spec.candidates)
+    )
     observations = extent.halves // 2 if paired else smaller
     if metric.once_per_row and extent.rows:
         observations = min(observations, len(extent.rows))

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fairtrial.errors import ExitCode, NotReadyError, UnsafeModelError, UsageError
-from fairtrial.planning.words import in_words
 from fairtrial_graphs.backends.interface import NotReady, Route, Unsupported
 from fairtrial_graphs.backends.local.backend import LocalBackend
 from fairtrial_graphs.backends.local.ports import free_ports
@@ -21,6 +19,9 @@ from fairtrial_graphs.seldon.text import ManifestError, read
 from fairtrial_servers.errors import ServerError
 from fairtrial_servers.formats import detect
 from fairtrial_servers.launch import model_server
+
+from fairtrial.errors import ExitCode, NotReadyError, UnsafeModelError, UsageError
+from fairtrial.planning.words import in_words
 
 #: Told once everything answers: a sentence, and the same as data.
 Ready = Callable[[str, Mapping[str, Any]], None]
@@ -49,7 +50,7 @@ def serve_model(
         except ServerError as error:
             raise UsageError(str(error)) from error
         log = Path(folder) / "server.log"
-        process = GuardedProcess(command.argv, env=command.env, folder=Path.cwd(), log=log)
+        process = GuardedProcess(command.argv, env=command.env, folder=Path(folder), log=log)
         try:
             where = _await_ready(process)
             ready(f"{where['model']} listens at {where['url']} (REST) and {where['grpc']} (gRPC)", where)
@@ -72,7 +73,7 @@ def serve_manifest(path: Path, *, port: int | None, ready: Ready) -> None:
     ):
         try:
             serving = backend.apply(deployment, Route("manifest"), lambda _message: None)
-        except (NotReady, Unsupported) as error:
+        except (NotReady, Unsupported, ServerError) as error:
             raise NotReadyError(str(error)) from error
         split = weights(deployment)
         document = {
@@ -95,6 +96,8 @@ def _await_ready(process: GuardedProcess) -> dict[str, Any]:
             if line.startswith('{"event": "ready"'):
                 return {key: value for key, value in json.loads(line).items() if key != "event"}
         if ended is not None:
-            kind = {ExitCode.USAGE: UsageError, ExitCode.UNSAFE: UnsafeModelError}.get(ExitCode(ended), NotReadyError)
+            kind = {ExitCode.USAGE: UsageError, ExitCode.UNSAFE: UnsafeModelError}.get(
+                ExitCode(ended), NotReadyError
+            )
             raise kind(process.last_words())
         threading.Event().wait(_POLL_SECONDS)

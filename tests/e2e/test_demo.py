@@ -53,7 +53,13 @@ def test_a_replay_comes_to_the_same_verdict_at_every_look(demo: Demo):
 
 def test_judging_its_observations_gives_the_verdict_of_the_run(demo: Demo):
     judged = fairtrial(
-        "judge", demo.project / "experiment.yaml", "--data", demo.run / "observations", "--output", "json", cwd=demo.cwd
+        "judge",
+        demo.project / "experiment.yaml",
+        "--data",
+        demo.run / "observations",
+        "--output",
+        "json",
+        cwd=demo.cwd,
     )
     assert judged.returncode == 0, judged.stderr
     recorded = json.loads((demo.run / "verdict.json").read_text())

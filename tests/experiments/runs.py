@@ -43,7 +43,9 @@ def kinds(run: Path) -> Counter[Kind]:
 
 
 def observations(run: Path) -> pa.Table:
-    return pa.concat_tables(pq.read_table(part) for part in sorted((run / "observations").glob("part-*.parquet")))
+    return pa.concat_tables(
+        pq.read_table(part) for part in sorted((run / "observations").glob("part-*.parquet"))
+    )
 
 
 def processes_of(run: Path) -> list[int]:

@@ -45,7 +45,7 @@ def test_each_row_reaches_each_arm_once_in_a_pass(server, make_plan, run_load):
 
 
 def test_what_is_recorded_is_what_was_sent(server, make_plan, run_load):
-    run = run_load(make_plan(rate=300, duration=1.0, share=0.3))
+    run = run_load(make_plan(share=0.3))
     table = run.observations
     assert table.schema.equals(SCHEMA)
     assert table.num_rows == run.load.requests == len(run.reported)
@@ -281,3 +281,34 @@ def test_the_schedule_is_kept_even_if_nothing_is_answered(server, make_plan, run
     lag = (run.observations["sent"].to_numpy() - run.observations["time"].to_numpy()) * 1000
     assert np.percentile(lag, 50) < 20
     assert run.observations["score"].null_count == run.observations.num_rows
+
+
+def test_through_the_split_goes_what_the_arm_takes_that_declares_it(server, make_plan, run_load):
+    server.control("v1", metadata={"inputs": []})
+    run = run_load(make_plan(duration=0.3, share=0.5))
+    assert run.load.failures == 0
+    assert {request["body"]["inputs"][0]["name"] for request in server.log("split")} == {"predict"}
+    assert {request["body"]["inputs"][0]["name"] for request in server.log("v1")} == {"input-0"}
+
+
+def test_every_request_is_reported_as_to_locusts_listeners(server, make_plan, run_load):
+    run = run_load(make_plan(duration=0.3))
+    rows = {row["time"]: row for row in run.observations.to_pylist()}
+    for event in run.reported:
+        row = rows[event["start_time"]]
+        assert event["name"] == row["arm"]
+        assert event["response_time"] == row["latency"] * 1000
+        assert event["url"] == f"{server.url(row['arm'])}/v2/models/{row['arm']}/infer"
+        assert event["response_length"] == len(event["response"].body) > 0
+
+
+def test_an_observation_that_cannot_be_made_ends_the_load_instead_of_being_missing(make_plan, capsys):
+    plan = make_plan(duration=600.0)
+    plan.output.mkdir()
+    load = prepare(plan, Dataset(plan.requests), Recorder(plan.output, 0))
+
+    def broken(**event):
+        raise RuntimeError("a listener's mistake")
+
+    load.run(broken)
+    assert (load.reason, str(load.bug)) == ("error", "a listener's mistake")

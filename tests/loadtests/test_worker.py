@@ -55,7 +55,7 @@ def assert_nothing_lost(server, plan, table):
 
 
 def test_a_load_runs_to_its_end_in_parts_that_follow_one_another(server, make_plan, start, eventually):
-    plan = make_plan(rate=200, duration=2.0, share=0.2)
+    plan = make_plan(rate=200, duration=1.5, share=0.2)
     process = start(plan)
     parts = []
     eventually(lambda: bool(parts.extend(process.poll()) or parts), "a first part")

@@ -18,7 +18,7 @@ from fairtrial.journal.store import Journal
 @click.argument("run", required=False)
 @output_option
 def command(run: str | None) -> None:
-    """Ask RUN (a folder or an id; default: the newest) to return to the baseline and end, with exit code 12."""
+    """Ask RUN (a folder or an id; default: the newest) to return to the baseline and end with code 12."""
     folder = find_run(run, Path.cwd())
     journal = Journal.open(folder.journal, SystemClock())
     try:

@@ -17,11 +17,15 @@ from fairtrial.projects.writing import DEFAULT_PROJECT, PROJECTS, write_project
 @click.command("demo")
 @click.argument("folder", metavar="[DIR]", default="fairtrial-demo", type=click.Path(path_type=Path))
 @click.option(
-    "--example", type=click.Choice(list(PROJECTS)), default=DEFAULT_PROJECT, show_default=True, help="Which project."
+    "--example",
+    type=click.Choice(list(PROJECTS)),
+    default=DEFAULT_PROJECT,
+    show_default=True,
+    help="Which project.",
 )
 @output_option
 def command(folder: Path, example: str) -> ExitCode:
-    """Write an example project into DIR (default: fairtrial-demo), train its two models, and run the experiment.
+    """Write an example project into DIR (default: fairtrial-demo), train its two models, and run it.
 
     The folder is yours to keep and edit; if it is there already it is run as it is.
     """

@@ -16,8 +16,8 @@ from fairtrial.journal.store import Journal
 @click.argument("run", required=False)
 @output_option
 def command(run: str | None) -> None:
-    """Say why RUN (a folder or an id; default: the newest) ended as it did, what would have changed it, and on
-    which rows and slices the candidate loses.
+    """Say why RUN (a folder or an id; default: the newest) ended as it did, what would have changed it,
+    and on which rows and slices the candidate loses.
     """
     from fairtrial.explanation.explain import as_text, explain
     from fairtrial.recorded import open_recorded

@@ -48,8 +48,9 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            close = difflib.get_close_matches(args[0], VERBS, n=1)
+        verbs = self.list_commands(ctx)
+        if args and args[0] not in verbs and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], verbs, n=1)
             hint = f'did you mean "{close[0]}"?' if close else "`fairtrial --help` lists the verbs."
             raise click.UsageError(f'there is no verb "{args[0]}"; {hint}', ctx)
         return super().resolve_command(ctx, args)

@@ -40,7 +40,9 @@ def _lines(plan: Plan) -> Iterator[str]:
         node = predictor.graph
         yield f"  {predictor.name:12} {node.implementation} {node.modelUri}"
     for step in plan.steps:
-        limits = f", at least {format_duration(step.pause)} and {step.min_requests} requests" if step.pause else ""
+        limits = (
+            f", at least {format_duration(step.pause)} and {step.min_requests} requests" if step.pause else ""
+        )
         yield f"  {step.revision:12} {in_words(step.weights)}{limits}"
     yield ""
     pairs, smaller = horizon(plan.experiment, plan.steps)
@@ -53,7 +55,8 @@ def _lines(plan: Plan) -> Iterator[str]:
         bound = "gain above" if metric.role == "objective" else "regression below"
         said = next(m for m in spec.metrics if m.name == metric.name)
         unit = "pairs" if metric.paired else "requests an arm"
-        yield f"  {metric.name:12} {metric.role}: {bound} {said.margin}, on at most {metric.max_observations:,} {unit}"
+        horizon_of = f"on at most {metric.max_observations:,} {unit}"
+        yield f"  {metric.name:12} {metric.role}: {bound} {said.margin}, {horizon_of}"
     yield ""
     yield "defaults filled in"
     for path, value in defaults_of(plan.experiment):
@@ -70,6 +73,8 @@ def _document(plan: Plan) -> dict[str, Any]:
         "experiment": plan.experiment.model_dump(mode="json", by_alias=True),
         "steps": [{"revision": s.revision, "weights": dict(s.weights)} for s in plan.steps],
         "horizon": {"pairs": pairs, "requestsOfSmallerArm": smaller},
-        "metrics": {m.name: {"maxObservations": m.max_observations, "paired": m.paired} for m in plan.claims.metrics},
+        "metrics": {
+            m.name: {"maxObservations": m.max_observations, "paired": m.paired} for m in plan.claims.metrics
+        },
         "defaults": {path: _shown(value) for path, value in defaults_of(plan.experiment)},
     }

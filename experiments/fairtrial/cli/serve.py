@@ -22,8 +22,8 @@ from fairtrial.errors import ExitCode
 def command(what: Path, name: str | None, http_port: int | None, grpc_port: int | None) -> ExitCode:
     """Serve MODEL (a file or folder) with the Open Inference Protocol, until interrupted.
 
-    The runtime is chosen by the model's format. MODEL may also be a SeldonDeployment (.yaml or .json): all its
-    predictors are served then, behind one address that splits the traffic as it says.
+    The runtime is chosen by the model's format. MODEL may also be a SeldonDeployment (.yaml or .json): all
+    its predictors are served then, behind one address that splits the traffic as it says.
     """
     from fairtrial.serving import serve_manifest, serve_model
 

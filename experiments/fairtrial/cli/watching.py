@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
@@ -36,7 +36,7 @@ def console_for(plan: Plan) -> Console:
 
 
 @contextmanager
-def ending_on_signals() -> Iterator[None]:
+def ending_on_signals() -> Generator[None]:
     """SIGTERM and SIGHUP end a verb as Ctrl-C does: everything is shut down first."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from fairtrial.journal.store import Journal
 
 
 @contextmanager
-def effect(journal: Journal, what: Effect, **details: Any) -> Iterator[None]:
+def effect(journal: Journal, what: Effect, **details: Any) -> Generator[None]:
     """Journal the intent, let the body make the effect, journal that it happened.
 
     When the body raises, only the intent stands: a resumed run makes the effect again, so every

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from fairtrial.clock import Clock
 from fairtrial.errors import NotReadyError, UsageError
+from fairtrial.evidence.arrow import Tabular
+from fairtrial.evidence.sources import read_part
 
 #: How often a load process that died may be started again before the run gives up.
 _RESTARTS = 3
@@ -38,15 +37,16 @@ class StartableLoad(Load, Protocol):
 LoadFactory = Callable[[], Load | None]
 
 
-def read_part(path: Path) -> pa.Table:
-    return pq.read_table(path, memory_map=False)
-
-
 class LoadSession:
     """Reads parts as they appear. `interrupt` is called at every poll and may raise to end the stream."""
 
     def __init__(
-        self, factory: LoadFactory, clock: Clock, *, interrupt: Callable[[], None], incident: Callable[[str], None]
+        self,
+        factory: LoadFactory,
+        clock: Clock,
+        *,
+        interrupt: Callable[[], None],
+        incident: Callable[[str], None],
     ) -> None:
         self._factory = factory
         self._clock = clock
@@ -54,7 +54,7 @@ class LoadSession:
         self._incident = incident
         self._load: Load | None = None
 
-    def batches(self) -> Iterator[pa.Table]:
+    def batches(self) -> Iterator[Tabular]:
         """Every part in order, until the load is over.
 
         Raises UsageError and NotReadyError as the load process says (bad data, no arm to reach), and

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import pyarrow as pa
+from fairtrial_graphs.backends.interface import Backend, NotReady, Route, Serving, Unsupported
+from fairtrial_graphs.seldon.types import SeldonDeployment
+from fairtrial_loadtests.parts import parts_from
+from fairtrial_loadtests.plan import LoadPlan
+from fairtrial_servers.errors import ServerError
 
 from fairtrial.clock import Clock
 from fairtrial.console.interface import Console
 from fairtrial.controller.effects import effect, is_done
-from fairtrial.controller.load_session import Load, LoadSession, StartableLoad, read_part
+from fairtrial.controller.load_session import Load, LoadSession, StartableLoad
 from fairtrial.controller.progression import Position, advance
 from fairtrial.errors import AbortedError, NotReadyError
+from fairtrial.evidence.sources import read_part
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal, JournalError
@@ -27,10 +32,6 @@ from fairtrial.planning.load import load_plan
 from fairtrial.planning.plan import Plan
 from fairtrial.planning.words import in_words
 from fairtrial.report.history import Event
-from fairtrial_graphs.backends.interface import Backend, NotReady, Route, Serving, Unsupported
-from fairtrial_graphs.seldon.types import SeldonDeployment
-from fairtrial_loadtests.parts import parts_from
-from fairtrial_loadtests.plan import LoadPlan
 
 
 class Controller:
@@ -153,7 +154,7 @@ class Controller:
         return None
 
     def _record(self, verdict: Verdict) -> bool:
-        """Journal a look; False if an earlier process had. Raises JournalError if that one saw it otherwise."""
+        """Journal a look; False if an earlier process had. Raises JournalError if it saw another verdict."""
         document = verdict_to_dict(verdict)
         known = self._known_looks.get(verdict.look)
         if known is None:
@@ -161,8 +162,8 @@ class Controller:
             return True
         if known["verdict"] != document["verdict"]:
             raise JournalError(
-                f"run {self._folder.id} said {known['verdict']} at look {verdict.look}, and its observations now "
-                f"say {document['verdict']}: they were changed, or another version of Fairtrial recorded them"
+                f"run {self._folder.id} said {known['verdict']} at look {verdict.look}, and its observations "
+                f"now say {document['verdict']}: they were changed, or another version judged them"
             )
         return False
 
@@ -180,7 +181,7 @@ class Controller:
     def _apply(self, wanted: tuple[SeldonDeployment, Route]) -> Serving:
         try:
             return self._backend.apply(*wanted, self._console.phase)
-        except (NotReady, Unsupported) as error:
+        except (NotReady, Unsupported, ServerError) as error:
             raise NotReadyError(str(error)) from error
 
     def _next_load(self, serving: Serving) -> Load | None:
@@ -188,7 +189,9 @@ class Controller:
         if wanted is None:
             return None
         load = self._new_load(wanted)
-        with effect(self._journal, Effect.LOAD, firstArrival=wanted.first_arrival, firstPart=wanted.first_part):
+        with effect(
+            self._journal, Effect.LOAD, firstArrival=wanted.first_arrival, firstPart=wanted.first_part
+        ):
             load.start()
         return load
 

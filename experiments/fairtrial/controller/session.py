@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from fairtrial_graphs.backends.interface import Backend
+from fairtrial_graphs.backends.local.backend import LocalBackend
+from fairtrial_graphs.seldon.text import render
+from fairtrial_loadtests.client import LoadProcess
+from fairtrial_servers.launch import model_server
 
 from fairtrial.atomic import write_text
 from fairtrial.clock import Clock, SystemClock
@@ -22,18 +28,12 @@ from fairtrial.experiment.reading import parse
 from fairtrial.history import history_of
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder, new_run
-
 from fairtrial.journal.store import Journal
 from fairtrial.judge.document import verdict_to_dict
 from fairtrial.judge.verdict import Verdict
 from fairtrial.planning.plan import Plan, plan_of
 from fairtrial.report.page import render_report
 from fairtrial.versions import versions
-from fairtrial_graphs.backends.interface import Backend
-from fairtrial_graphs.backends.local.backend import LocalBackend
-from fairtrial_graphs.seldon.text import render
-from fairtrial_loadtests.client import LoadProcess
-from fairtrial_servers.launch import model_server
 
 #: Makes the view of a run once its name and longest duration are known.
 ConsoleFactory = Callable[[Plan], Console]
@@ -48,7 +48,9 @@ class Options:
     port: int | None = None  # of the split; a free one unless said
 
 
-def start(experiment: Path, options: Options, console: ConsoleFactory, clock: Clock | None = None) -> RunFolder:
+def start(
+    experiment: Path, options: Options, console: ConsoleFactory, clock: Clock | None = None
+) -> RunFolder:
     """Run an experiment file to its verdict and return the run's folder.
 
     Raises FairtrialError of every kind, and KeyboardInterrupt; the folder then says how far it came.
@@ -79,7 +81,9 @@ def start(experiment: Path, options: Options, console: ConsoleFactory, clock: Cl
     return folder
 
 
-def resume(folder: RunFolder, options: Options, console: ConsoleFactory, clock: Clock | None = None) -> RunFolder:
+def resume(
+    folder: RunFolder, options: Options, console: ConsoleFactory, clock: Clock | None = None
+) -> RunFolder:
     """Bring a run that was cut off to its verdict. A run that has ended is left as it is."""
     clock = clock or SystemClock()
     with folder.locked(), _journal(Journal.open(folder.journal, clock)) as journal:
@@ -92,11 +96,13 @@ def resume(folder: RunFolder, options: Options, console: ConsoleFactory, clock: 
 
 
 def recorded_plan(folder: RunFolder, journal: Journal) -> Plan:
-    """The plan of a run, made again from what it recorded. Raises UsageError if its data have changed since."""
+    """The plan of a run, made again from what it recorded. Raises UsageError if its data have changed."""
     experiment, recorded = recorded_experiment(folder, journal)
     data = _data(experiment)
     if _digest(data) != recorded["data"]:
-        raise UsageError(f"{data} has changed since run {folder.id} began: its rows are not the ones recorded")
+        raise UsageError(
+            f"{data} has changed since run {folder.id} began: its rows are not the ones recorded"
+        )
     return plan_of(experiment)
 
 
@@ -111,7 +117,12 @@ def recorded_experiment(folder: RunFolder, journal: Journal) -> tuple[Experiment
 
 
 def _run(
-    plan: Plan, folder: RunFolder, journal: Journal, options: Options, new_console: ConsoleFactory, clock: Clock
+    plan: Plan,
+    folder: RunFolder,
+    journal: Journal,
+    options: Options,
+    new_console: ConsoleFactory,
+    clock: Clock,
 ) -> None:
     backend = LocalBackend(folder.backend, model_server, front_port=options.port)
     with new_console(plan) as console:
@@ -131,7 +142,7 @@ def _run(
 
 
 @contextmanager
-def _closing(backend: Backend, journal: Journal, console: Console) -> Iterator[None]:
+def _closing(backend: Backend, journal: Journal, console: Console) -> Generator[None]:
     """Whatever happens: journal how the run went, and end all that was started."""
     try:
         yield
@@ -175,7 +186,7 @@ def _serve_until_interrupted(controller: Controller, console: Console) -> None:
 
 
 @contextmanager
-def _journal(journal: Journal) -> Iterator[Journal]:
+def _journal(journal: Journal) -> Generator[Journal]:
     try:
         yield journal
     finally:

@@ -1,4 +1,4 @@
-"""What a journal records. An effect stands in it twice: before it is made and once it is known to have happened."""
+"""What a journal records. An effect stands in it twice: once intended, and once known to be done."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +56,7 @@ class RunFolder:
         return self.path / "backend"
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Hold the run for this process; the kernel lets go of it when the process dies.
 
         Raises UsageError when another process holds it.
@@ -82,7 +82,7 @@ class RunFolder:
 
 
 def new_run(runs: Path, name: str, clock: Clock) -> RunFolder:
-    """Make the folder of a new run, e.g. runs/wine-20261122-204501-3f9a. Raises UsageError if it cannot be made."""
+    """Make the folder of a new run, e.g. runs/wine-20261122-204501-3f9a. Raises UsageError if it cannot."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(clock.now()))
     folder = RunFolder((runs / f"{name}-{stamp}-{secrets.token_hex(2)}").absolute())
     try:
@@ -100,14 +100,20 @@ def find_run(which: str | None, cwd: Path) -> RunFolder:
     if which and (Path(which) / "journal.db").is_file():
         return RunFolder(Path(which).absolute())
     candidates = sorted(
-        (journal.parent for pattern in ("runs/*/journal.db", "*/runs/*/journal.db") for journal in cwd.glob(pattern)),
+        (
+            journal.parent
+            for pattern in ("runs/*/journal.db", "*/runs/*/journal.db")
+            for journal in cwd.glob(pattern)
+        ),
         key=_age,
     )
     if which:
         matches = [c for c in candidates if c.name == which]
         if not matches:
             known = ", ".join(c.name for c in candidates[-5:]) or "none here"
-            raise UsageError(f"no run {which!r}: it is neither a run's folder nor a known id (known: {known})")
+            raise UsageError(
+                f"no run {which!r}: it is neither a run's folder nor a known id (known: {known})"
+            )
         return RunFolder(matches[-1].absolute())
     if not candidates:
         raise UsageError(f"no runs in {cwd / 'runs'}: name a run's folder, or start one with `fairtrial run`")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,9 @@ class Journal:
             raise UsageError(f"{path} is no journal of Fairtrial's, or its run died before it began")
         return cls(path, connection, clock)
 
-    def append(self, kind: Kind, body: Mapping[str, Any] | None = None, *, effect: Effect | None = None) -> int:
+    def append(
+        self, kind: Kind, body: Mapping[str, Any] | None = None, *, effect: Effect | None = None
+    ) -> int:
         """Write one entry durably and return its number. Raises JournalError, on a full disk for one."""
         row = (self._clock.now(), kind.value, effect.value if effect else None, json.dumps(body or {}))
         with _explained(self.path), self._connection:
@@ -100,7 +102,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: Path) -> Generator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:

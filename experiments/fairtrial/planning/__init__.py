@@ -1,1 +1,1 @@
-"""From an experiment to what is to be deployed, sent and judged. Pure, but for reading the data's row count."""
+"""From an experiment to what is to be deployed, sent and judged. Pure, but for counting the data's rows."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from fairtrial.errors import UsageError
-from fairtrial.experiment.arms import Arm as ExperimentArm
-from fairtrial.experiment.model import Experiment
 from fairtrial_graphs.build import Arm, build, with_local_uris
 from fairtrial_graphs.seldon.text import ManifestError, read
 from fairtrial_graphs.seldon.types import SeldonDeployment
 from fairtrial_servers.errors import ServerError
 from fairtrial_servers.formats import FORMATS, detect
+
+from fairtrial.errors import UsageError
+from fairtrial.experiment.arms import Arm as ExperimentArm
+from fairtrial.experiment.model import Experiment
 
 
 def deployment_of(experiment: Experiment) -> SeldonDeployment:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fairtrial.experiment.model import Experiment
-from fairtrial.journal.folder import RunFolder
 from fairtrial_graphs.backends.interface import Serving
 from fairtrial_loadtests.parts import next_arrival
 from fairtrial_loadtests.plan import Arrivals, LoadPlan, Requests, Split, Target
+
+from fairtrial.experiment.model import Experiment
+from fairtrial.journal.folder import RunFolder
 
 
 def load_plan(experiment: Experiment, serving: Serving, folder: RunFolder, elapsed: float) -> LoadPlan | None:

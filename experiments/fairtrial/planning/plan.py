@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fairtrial_graphs.backends.interface import Route, Sticky
+from fairtrial_graphs.build import with_weights, without
+from fairtrial_graphs.seldon.types import SeldonDeployment
+
 from fairtrial.controller.progression import Step
 from fairtrial.experiment.model import Experiment
 from fairtrial.journal.entries import Effect
@@ -13,9 +17,6 @@ from fairtrial.planning.claims import claims_of
 from fairtrial.planning.data import count_rows
 from fairtrial.planning.deployment import deployment_of
 from fairtrial.planning.steps import steps_of
-from fairtrial_graphs.backends.interface import Route, Sticky
-from fairtrial_graphs.build import with_weights, without
-from fairtrial_graphs.seldon.types import SeldonDeployment
 
 _ON_INCONCLUSIVE = {"rollback": Effect.ROLLBACK, "promote": Effect.PROMOTE, "hold": Effect.HOLD}
 

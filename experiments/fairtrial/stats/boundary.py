@@ -14,10 +14,12 @@ class Boundary(Protocol):
         """Probability that a claim which does not hold crosses at any look."""
         ...
 
-    def critical(self, fractions: Sequence[float]) -> float:
+    def critical(self, fractions: Sequence[float], variances: Sequence[float] | None = None) -> float:
         """Critical z at the last of these looks; `inf` where the look can reject nothing.
 
-        fractions: information fractions of all looks so far, increasing, in (0, 1].
+        fractions: information fractions of all looks so far, increasing, in (0, 1]. They say how much of
+            alpha may be spent.
+        variances: `Score.variance` at the same looks, if known. They say how looks are correlated.
         Raises ValueError if there are none, or if they decrease or leave (0, 1].
         """
         ...

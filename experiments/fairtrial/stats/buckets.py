@@ -61,7 +61,7 @@ class LogBuckets:
 
     def index(self, values: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Bucket of each value, the same shape."""
-        return np.searchsorted(self.edges, np.asarray(values, dtype=np.float64), side="right").astype(np.int64)
+        return np.searchsorted(self.edges, np.asarray(values, np.float64), side="right").astype(np.int64)
 
     def counts(self, values: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """[count] how many of the values are in each bucket."""
@@ -76,5 +76,5 @@ class LogBuckets:
             raise ValueError(f"a relative margin must be above -1, got {margin}")
         steps = math.log1p(margin) / math.log(self.ratio)
         if abs(steps - round(steps)) > 1e-6:
-            raise ValueError(f"a margin of {margin:g} is not a whole number of buckets of ratio {self.ratio:g}")
+            raise ValueError(f"a margin of {margin:g} is no whole number of buckets of ratio {self.ratio:g}")
         return round(steps)

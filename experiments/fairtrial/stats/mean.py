@@ -8,6 +8,8 @@ Relative margins take the baseline's mean to be positive.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,13 +18,35 @@ from fairtrial.stats.score import Contributions, Effect, FloatArray, Score
 
 
 def within_variance(n: FloatArray, m2: FloatArray) -> FloatArray:
-    """[..., S] unbiased variance in each stratum; that of all strata together where n is 1; 0 where n is 0."""
+    """[..., S] variance in each stratum; that of all strata together where n is 1, 0 where it is 0."""
     several = n > 1
     freedom = np.where(several, n - 1, 0.0)
     own = np.where(several, m2, 0.0) / np.where(several, freedom, 1.0)
     total = freedom.sum(axis=-1, keepdims=True)
     pooled = (own * freedom).sum(axis=-1, keepdims=True) / np.maximum(total, 1.0)
     return np.where(several, own, np.where(n > 0, pooled, 0.0))
+
+
+def pooled_skewness(
+    n0: npt.ArrayLike,
+    m2_0: npt.ArrayLike,
+    m3_0: npt.ArrayLike,
+    n1: npt.ArrayLike,
+    m2_1: npt.ArrayLike,
+    m3_1: npt.ArrayLike,
+) -> FloatArray:
+    """[...] skewness of single values about their stratum means, both arms' pooled by size.
+
+    n, m2, m3: [..., S] counts, sums of squared and of cubed deviations. The arms are pooled because the small
+    arm of an uneven split has seen too little of its tail to tell. 0 where nothing varies.
+    """
+    pooled, total = np.zeros(()), np.zeros(())
+    for n, m2, m3 in ((n0, m2_0, m3_0), (n1, m2_1, m3_1)):
+        size, square, cube = (np.atleast_1d(np.asarray(a, np.float64)).sum(axis=-1) for a in (n, m2, m3))
+        varies = square > 0
+        own = np.where(varies, cube * np.sqrt(size) / np.where(varies, square, 1.0) ** 1.5, 0.0)
+        pooled, total = pooled + size * own, total + size
+    return pooled / np.maximum(total, 1.0)
 
 
 def stratified_means(
@@ -32,8 +56,12 @@ def stratified_means(
     n1: npt.ArrayLike,
     mean1: npt.ArrayLike,
     m2_1: npt.ArrayLike,
+    skewness: npt.ArrayLike = 0.0,
 ) -> Means:
-    """Standardised means of [..., S] moments; information 0 where no stratum has both arms."""
+    """Standardised means of [..., S] moments; information 0 where no stratum has both arms.
+
+    skewness: [...] of single values within arms and strata, see `pooled_skewness`.
+    """
     size0, value0, square0, size1, value1, square1 = (
         np.atleast_1d(np.asarray(a, dtype=np.float64)) for a in (n0, mean0, m2_0, n1, mean1, m2_1)
     )
@@ -44,6 +72,11 @@ def stratified_means(
     safe = np.where(total > 0, total, 1.0)
     spread0 = np.where(both, weight**2 * variance0 / np.where(both, size0, 1.0), 0.0).sum(axis=-1)
     spread1 = np.where(both, weight**2 * variance1 / np.where(both, size1, 1.0), 0.0).sum(axis=-1)
+
+    def third(weight: FloatArray, variance: FloatArray, size: FloatArray) -> FloatArray:
+        cubes = np.where(both, weight**3 * variance**1.5 / np.where(both, size, 1.0) ** 2, 0.0)
+        return np.asarray(skewness) * cubes.sum(axis=-1) / safe**3
+
     return Means(
         mean0=np.where(both, weight * value0, 0.0).sum(axis=-1) / safe,
         mean1=np.where(both, weight * value1, 0.0).sum(axis=-1) / safe,
@@ -51,6 +84,8 @@ def stratified_means(
         variance1=spread1 / safe**2,
         covariance=np.zeros_like(safe),
         information=total,
+        third0=third(weight, variance0, size0),
+        third1=third(weight, variance1, size1),
     )
 
 
@@ -62,11 +97,12 @@ def _means(
     mean1: npt.ArrayLike,
     m2_1: npt.ArrayLike,
     inflation: float,
+    skewness: float,
 ) -> Means | None:
     """None without a stratum with both arms, or without two values of an arm in some stratum."""
-    m = stratified_means(n0, mean0, m2_0, n1, mean1, m2_1)
+    m = stratified_means(n0, mean0, m2_0, n1, mean1, m2_1, skewness)
     enough = all(np.any(np.asarray(n) > 1) for n in (n0, n1))
-    return m.inflated(inflation) if enough and m.information > 0 else None
+    return replace(m, inflation=inflation) if enough and m.information > 0 else None
 
 
 def mean_score(
@@ -81,16 +117,19 @@ def mean_score(
     relative: bool,
     greater: bool,
     inflation: float = 1.0,
+    skewness: float = 0.0,
 ) -> Score | None:
     """Evidence for "candidate - baseline > margin" (`greater`), or "< margin"; for a relative margin
     candidate - (1 + margin) baseline against 0.
 
     n, mean, m2: [S] count, mean and sum of squared deviations of each arm in each stratum.
     inflation: from `batch_inflation` of `mean_contributions`, where requests are serially correlated.
+    skewness: `pooled_skewness` of the values; needed where the split is far from even and values are
+        skewed (latencies at 90/10: 10% false claims of improvement for 5% without it, 5% with it).
     None without a stratum with both arms, or before an arm has two values in one stratum. Values that
     never vary, and differ, give |z| = 38.
     """
-    m = _means(n0, mean0, m2_0, n1, mean1, m2_1, inflation)
+    m = _means(n0, mean0, m2_0, n1, mean1, m2_1, inflation, skewness)
     return means_score(m, margin=margin, relative=relative, greater=greater)
 
 
@@ -141,9 +180,10 @@ def mean_effect(
     *,
     relative: bool,
     inflation: float = 1.0,
+    skewness: float = 0.0,
 ) -> Effect | None:
     """Standardised means and their difference, or ratio - 1; None where `mean_score` is."""
-    return means_effect(_means(n0, mean0, m2_0, n1, mean1, m2_1, inflation), relative=relative)
+    return means_effect(_means(n0, mean0, m2_0, n1, mean1, m2_1, inflation, skewness), relative=relative)
 
 
 def mean_interval(
@@ -157,9 +197,10 @@ def mean_interval(
     relative: bool,
     critical: float,
     inflation: float = 1.0,
+    skewness: float = 0.0,
 ) -> tuple[float, float] | None:
     """The margins that neither one-sided claim beats at `critical`: the score inverted (Fieller's when
     relative); None where `mean_score` is.
     """
-    m = _means(n0, mean0, m2_0, n1, mean1, m2_1, inflation)
+    m = _means(n0, mean0, m2_0, n1, mean1, m2_1, inflation, skewness)
     return means_interval(m, relative=relative, critical=critical)

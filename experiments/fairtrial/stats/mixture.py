@@ -16,9 +16,9 @@ from functools import lru_cache
 from threading import Lock
 
 import numpy as np
-from scipy.special import log_ndtr
+from scipy.special import log_ndtr, ndtri
 
-from fairtrial.stats.recursion import SubDensity, crossing_probabilities
+from fairtrial.stats.recursion import SubDensity, crossing_probabilities, crossing_probability
 from fairtrial.stats.score import FloatArray
 
 _DRIFT_STEPS = 8  # a doubling of the drift; calibrations are shared within 4.4% of it, which costs nothing
@@ -74,7 +74,7 @@ class SequentialMixture:
         table = self._calibration
         return float(np.interp(fraction, np.r_[0.0, self.planned_fractions], np.r_[0.0, table.spent]))
 
-    def critical(self, fractions: Sequence[float]) -> float:
+    def critical(self, fractions: Sequence[float], variances: Sequence[float] | None = None) -> float:
         """Critical z at the last of these looks. See `Boundary`.
 
         `inf` at a look that comes less than a ninth of a planned interval after the one before, or has
@@ -84,10 +84,14 @@ class SequentialMixture:
             raise ValueError("there has been no look yet")
         if not all(0 < t <= 1 for t in fractions):
             raise ValueError(f"information fractions must lie in (0, 1], got {list(fractions)}")
-        return self._progress(tuple(float(t) for t in fractions)).critical
+        looks = [(float(t), float(t)) for t in fractions]
+        if variances is not None and variances[0] > 0:
+            unit = fractions[0] / variances[0]
+            looks = [(float(t), float(v) * unit) for t, v in zip(fractions, variances, strict=True)]
+        return self._progress(tuple(looks)).critical
 
     def p_value(self, fractions: Sequence[float], zs: Sequence[float]) -> float | None:
-        """Probability, if the claim does not hold, of a mixture as large as the largest so far at any planned look.
+        """Probability, if the claim does not hold, that a planned look shows as large a mixture as was seen.
 
         At most alpha exactly when the boundary has been crossed (where irregular looks would blur that
         equivalence it is kept by clipping). None before the first look.
@@ -106,40 +110,41 @@ class SequentialMixture:
         crossed = any(z[k] >= self.critical(fractions[: k + 1]) for k in range(len(z)))
         return min(p, self.alpha) if crossed else max(p, math.nextafter(self.alpha, 1.0))
 
-    def _progress(self, fractions: tuple[float, ...]) -> _Progress:
-        """State after these looks, from the longest prefix that is still remembered."""
+    def _progress(self, looks: tuple[tuple[float, float], ...]) -> _Progress:
+        """State after looks at these (fraction, time)s, from the longest prefix that is still remembered."""
         key = (self.alpha, round_drift(self.drift), self.planned_looks)
-        known = len(fractions)
+        known = len(looks)
         progress: _Progress | None = None
         while known > 0 and progress is None:
-            progress = _cache.get((*key, fractions[:known]))
+            progress = _cache.get((*key, looks[:known]))
             known -= progress is None
         if progress is None:
             increment = 1 / self.planned_looks
             progress = _Progress(SubDensity.start(math.sqrt(increment) / 12), increment / 9, 0.0, math.inf)
-        for k in range(known, len(fractions)):
-            progress = progress.look(fractions[k], self.spent(fractions[k]))
-            _cache.put((*key, fractions[: k + 1]), progress)
+        for k in range(known, len(looks)):
+            fraction, time = looks[k]
+            progress = progress.look(time, self.spent(fraction))
+            _cache.put((*key, looks[: k + 1]), progress)
         return progress
 
 
 @dataclass(frozen=True)
 class _Progress:
-    """What the recursion carries from look to look on the fractions that were really looked at."""
+    """What the recursion carries from look to look, at the looks that were really made."""
 
     density: SubDensity
     least_increment: float
     spent: float
     critical: float  # at the last look
 
-    def look(self, fraction: float, allowed: float) -> _Progress:
-        """After a look at `fraction`, by which `allowed` may have been spent in total."""
+    def look(self, time: float, allowed: float) -> _Progress:
+        """After a look at `time` on the scale of the variance, by which `allowed` may have been spent."""
         target = allowed - self.spent
-        if fraction - self.density.fraction < self.least_increment or target < _NEGLIGIBLE:
+        if time - self.density.fraction < self.least_increment or target < _NEGLIGIBLE:
             return _Progress(self.density, self.least_increment, self.spent, math.inf)
-        boundary = self.density.solve(fraction, target)
-        after = self.density.after(fraction, boundary)
-        return _Progress(after, self.least_increment, allowed, boundary / math.sqrt(fraction))
+        boundary = self.density.solve(time, target)
+        after = self.density.after(time, boundary)
+        return _Progress(after, self.least_increment, allowed, boundary / math.sqrt(time))
 
 
 class _Cache:
@@ -235,7 +240,10 @@ def _calibrate(alpha: float, drift: float, planned_looks: int) -> _Calibration:
 
 
 def power(alpha: float, drift: float, planned_looks: int, true_drift: float | None = None) -> float:
-    """Probability of crossing by t = 1 for the boundary planned for `drift`, when E[Z] = true_drift (or drift)."""
+    """Probability that the boundary planned for `drift` is crossed by t = 1.
+
+    true_drift: E[Z] at t = 1; the planned one unless given.
+    """
     boundary = SequentialMixture(alpha, drift, planned_looks)
     actual = drift if true_drift is None else true_drift
     first = crossing_probabilities(
@@ -248,28 +256,36 @@ def power(alpha: float, drift: float, planned_looks: int, true_drift: float | No
 def required_drift(alpha: float, power: float, planned_looks: int) -> float:
     """Expected z at t = 1 that a claim needs so that the boundary planned for it crosses with `power`.
 
-    Bisection for the true drift, repeated because the boundary is planned for the result.
+    Secant steps on the normal quantile of the power, which is nearly linear in the drift; thrice, because the
+    boundary is planned for the result.
     Raises ValueError unless alpha < power < 1.
     """
     if not alpha < power < 1:
         raise ValueError(f"power must lie between alpha and 1, got {power}")
-    drift = 3.0
+    drift = float(ndtri(power) - ndtri(alpha))
     for _ in range(3):
         boundary = SequentialMixture(alpha, drift, planned_looks)
         critical, fractions = boundary.planned_critical.tolist(), boundary.planned_fractions.tolist()
-        low, high = 0.0, 16.0
-        while high - low > 1e-4:
-            middle = (low + high) / 2
-            if crossing_probabilities(critical, fractions, middle).sum() < power:
-                low = middle
-            else:
-                high = middle
-        drift = high
+
+        def shortfall(
+            true_drift: float, critical: list[float] = critical, fractions: list[float] = fractions
+        ) -> float:
+            reached = min(crossing_probability(critical, fractions, true_drift), 1 - 1e-12)
+            return float(ndtri(power) - ndtri(reached))
+
+        previous, before, now = drift - 0.5, shortfall(drift - 0.5), shortfall(drift)
+        for _ in range(12):
+            if abs(now) < 1e-6 or now == before:
+                break
+            previous, drift = drift, drift - now * (drift - previous) / (now - before)
+            before, now = now, shortfall(drift)
     return drift
 
 
-def expected_fraction(alpha: float, drift: float, planned_looks: int, true_drift: float | None = None) -> float:
-    """Mean information fraction at which the boundary planned for `drift` stops (at t = 1 if it never crosses).
+def expected_fraction(
+    alpha: float, drift: float, planned_looks: int, true_drift: float | None = None
+) -> float:
+    """Mean information fraction at which the boundary planned for `drift` stops; 1 where it is not crossed.
 
     true_drift: E[Z] at t = 1; the planned one unless given.
     """

@@ -1,8 +1,8 @@
 """A contrast of two means, and what follows from it: z, estimate and interval.
 
 Both kinds of mean test, unpaired and paired, come down to two estimated means with a covariance. A
-relative margin is judged by the linear contrast candidate - (1 + margin) baseline, never by dividing: a ratio of
-means is skewed where the contrast is not.
+relative margin is judged by the linear contrast candidate - (1 + margin) baseline, never by dividing: a
+ratio of means is skewed where the contrast is not.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ LARGEST_Z = 38.0
 
 @dataclass(frozen=True)
 class Means:
-    """Estimated means, the variances and covariance of the estimates, and the information behind them;
+    """Estimated means, what is known of the errors of the estimates, and the information behind them;
     arrays over any leading axes.
+
+    variance0, variance1, covariance: as if requests were independent. third0, third1: third cumulants, 0
+    where not known. inflation: factor on the variances for serial correlation.
     """
 
     mean0: FloatArray
@@ -31,30 +34,50 @@ class Means:
     variance1: FloatArray
     covariance: FloatArray
     information: FloatArray
+    third0: FloatArray | float = 0.0
+    third1: FloatArray | float = 0.0
+    inflation: FloatArray | float = 1.0
 
-    def inflated(self, factor: float) -> Means:
-        """With variances multiplied by the inflation of serial correlation."""
-        return Means(
-            self.mean0,
-            self.mean1,
-            self.variance0 * factor,
-            self.variance1 * factor,
-            self.covariance * factor,
-            self.information,
-        )
+    def variance(self, ratio: FloatArray | float) -> FloatArray:
+        """Variance of mean1 - ratio mean0, without inflation."""
+        return self.variance1 - 2 * ratio * self.covariance + ratio**2 * self.variance0
+
+    def skewness(self, ratio: FloatArray | float) -> FloatArray:
+        """Skewness of mean1 - ratio mean0, within -1 and 1."""
+        variance = self.variance(ratio)
+        some = variance > 0
+        third = np.where(some, self.third1 - ratio**3 * self.third0, 0.0)
+        return np.clip(third / np.where(some, variance, 1.0) ** 1.5, -1.0, 1.0)
+
+
+def unskewed(t: FloatArray, skewness: FloatArray) -> FloatArray:
+    """Hall's (1992) cubic: a studentised mean, of an estimate with this skewness, made normal.
+
+    A studentised mean of latencies leans to the left, because a sample without its rare slow requests
+    has both a low mean and a small variance. Monotone in t.
+    """
+    return t * (1 + skewness * t / 3 + (skewness * t) ** 2 / 27) + skewness / 6
+
+
+def reskewed(z: float, skewness: float) -> float:
+    """The inverse of `unskewed` in t."""
+    if abs(skewness) < 1e-9:
+        return z
+    return 3 / skewness * (float(np.cbrt(1 + skewness * (z - skewness / 6))) - 1)
 
 
 def means_z(m: Means, *, margin: npt.ArrayLike, relative: bool) -> FloatArray:
-    """Standardised contrast, positive where the effect is above the margin; never NaN or infinite."""
+    """Standardised contrast, large where the effect is above the margin; never NaN, at most 38 in size."""
     value = np.asarray(margin, dtype=np.float64)
     ratio = 1 + value if relative else np.ones_like(value)
     gap = m.mean1 - ratio * m.mean0 - (0.0 if relative else value)
-    variance = m.variance1 - 2 * ratio * m.covariance + ratio**2 * m.variance0
-    # a spread far below rounding of the means is none
+    variance = m.variance(ratio) * m.inflation
+    # a spread far below the rounding of the means is none
     floor = (1e-12 * (np.abs(m.mean1) + np.abs(ratio * m.mean0))) ** 2
     gap = np.where(gap**2 <= floor, 0.0, gap)
-    spread = np.sqrt(np.where(variance > floor, variance, 1.0))
-    z = np.where(variance > floor, gap / spread, np.sign(gap) * LARGEST_Z)
+    varies = variance > floor
+    t = np.clip(gap / np.sqrt(np.where(varies, variance, 1.0)), -LARGEST_Z, LARGEST_Z)
+    z = np.where(varies, unskewed(t, m.skewness(ratio)), np.sign(gap) * LARGEST_Z)
     return np.clip(z, -LARGEST_Z, LARGEST_Z)
 
 
@@ -63,7 +86,8 @@ def means_score(m: Means | None, *, margin: float, relative: bool, greater: bool
     if m is None:
         return None
     z = float(means_z(m, margin=margin, relative=relative))
-    return Score(z if greater else -z, float(m.information))
+    ratio = 1 + margin if relative else 1.0
+    return Score(z if greater else -z, float(m.information), float(m.variance(ratio) * m.information**2))
 
 
 def means_effect(m: Means | None, *, relative: bool) -> Effect | None:
@@ -72,8 +96,7 @@ def means_effect(m: Means | None, *, relative: bool) -> Effect | None:
         return None
     mean0, mean1 = float(m.mean0), float(m.mean1)
     ratio = mean1 / mean0 if relative else 1.0
-    variance = float(m.variance1) - 2 * ratio * float(m.covariance) + ratio**2 * float(m.variance0)
-    error = math.sqrt(max(variance, 0.0))
+    error = math.sqrt(max(float(m.variance(ratio)), 0.0) * float(m.inflation))
     if not relative:
         return Effect(mean0, mean1, mean1 - mean0, error)
     return Effect(mean0, mean1, ratio - 1, error / abs(mean0))
@@ -82,22 +105,33 @@ def means_effect(m: Means | None, *, relative: bool) -> Effect | None:
 def means_interval(m: Means | None, *, relative: bool, critical: float) -> tuple[float, float] | None:
     """The margins that neither one-sided claim beats at `critical`: the contrast inverted.
 
-    For a ratio that is Fieller's interval; (-inf, inf) where the baseline's mean is not clearly away from 0.
+    For a ratio that is Fieller's interval (with the skewness at the estimated ratio); -inf and inf where
+    the baseline's mean is not clearly away from 0.
     """
     effect = means_effect(m, relative=relative)
     if m is None or effect is None:
         return None
     if math.isinf(critical):
         return (-math.inf, math.inf)
+    skewness = float(m.skewness(effect.effect + 1 if relative else 1.0))
+    t_lower, t_upper = reskewed(critical, skewness), reskewed(-critical, skewness)
     if not relative:
-        half = critical * effect.standard_error
-        return (effect.effect - half, effect.effect + half)
-    c2 = critical**2
+        return (
+            effect.effect - t_lower * effect.standard_error,
+            effect.effect - t_upper * effect.standard_error,
+        )
+    lower, upper = _fieller(m, t_lower), _fieller(m, t_upper)
+    return (-math.inf if lower is None else lower[0], math.inf if upper is None else upper[1])
+
+
+def _fieller(m: Means, t: float) -> tuple[float, float] | None:
+    """Both margins at which the contrast of a ratio is t standard errors from 0; None if there are none."""
+    t2 = t * t * float(m.inflation)
     mean0, mean1 = float(m.mean0), float(m.mean1)
-    a = mean0**2 - c2 * float(m.variance0)
-    b = mean0 * mean1 - c2 * float(m.covariance)
-    c = mean1**2 - c2 * float(m.variance1)
-    root = b * b - a * c
-    if a <= 0 or root < 0:
-        return (-math.inf, math.inf)
-    return ((b - math.sqrt(root)) / a - 1, (b + math.sqrt(root)) / a - 1)
+    a = mean0**2 - t2 * float(m.variance0)
+    b = mean0 * mean1 - t2 * float(m.covariance)
+    c = mean1**2 - t2 * float(m.variance1)
+    if a <= 0 or b * b - a * c < 0:
+        return None
+    root = math.sqrt(b * b - a * c)
+    return ((b - root) / a - 1, (b + root) / a - 1)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import xlogy
 
+from fairtrial.stats.binary import corrected
 from fairtrial.stats.inversion import invert
 from fairtrial.stats.score import Effect, FloatArray, Score
 
@@ -51,7 +52,7 @@ def pair_table(n11: npt.ArrayLike, n10: npt.ArrayLike, n01: npt.ArrayLike, n00: 
 def _contrasts(
     t: PairTable, margin: FloatArray, *, relative: bool
 ) -> tuple[tuple[FloatArray, FloatArray, FloatArray], tuple[FloatArray, FloatArray, FloatArray]]:
-    """Counts and values of the contrast where it is positive, negative, and the third value (n01, n10, rest)."""
+    """Counts and values of the contrast: n01 (positive), n10 (negative) and the third value it takes."""
     if relative:
         one = np.ones_like(margin)
         return (t.n01, t.n10, t.n11), (one, -(1 + margin), -margin)
@@ -81,10 +82,10 @@ def _multiplier(t: PairTable, margin: FloatArray, *, relative: bool) -> FloatArr
 
 
 def pair_z(t: PairTable, *, margin: npt.ArrayLike, relative: bool) -> FloatArray:
-    """Mean-corrected signed root of the likelihood ratio, large where the effect is above the margin; never NaN.
+    """Corrected signed root of the likelihood ratio: large above the margin, never NaN.
 
-    margin: above -1, and below 1 when it is a difference; broadcasts against the table. The correction is a
-    sixth of the skewness of the mean contrast, as in `binary`; for margin 0 it vanishes.
+    margin: above -1, and below 1 when it is a difference; broadcasts against the table. The correction is
+    that of `binary`, for the skewness of the mean contrast; for margin 0 it is small.
     """
     m = np.asarray(margin, dtype=np.float64)
     counts, values = _contrasts(t, m, relative=relative)
@@ -102,7 +103,7 @@ def pair_z(t: PairTable, *, margin: npt.ArrayLike, relative: bool) -> FloatArray
     second, third = second + unseen * end**2, third + unseen * end**3
     skewness = np.where(second > 0, third / np.where(second > 0, second, 1.0) ** 1.5, 0.0)
     excess = counts[0] * values[0] + counts[1] * values[1] + counts[2] * values[2]
-    return np.sign(excess) * np.sqrt(2 * np.maximum(ratio, 0.0)) + np.clip(skewness, -0.4, 0.4) / 6
+    return corrected(np.sign(excess) * np.sqrt(2 * np.maximum(ratio, 0.0)), np.clip(skewness, -0.4, 0.4))
 
 
 def pair_discordant(t: PairTable, *, margin: npt.ArrayLike, relative: bool) -> FloatArray:
@@ -138,11 +139,11 @@ def paired_binary_score(
     if pairs == 0:
         return None
     if margin == 0 and float(t.n10 + t.n01) == 0:
-        return Score(0.0, pairs)
+        return Score(0.0, pairs, pairs)
     if float(pair_discordant(t, margin=margin, relative=relative)) < MINIMUM_DISCORDANT:
         return None
     z = float(pair_z(t, margin=margin, relative=relative))
-    return Score(z if greater else -z, pairs)
+    return Score(z if greater else -z, pairs, pairs)
 
 
 def paired_binary_effect(

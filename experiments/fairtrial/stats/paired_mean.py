@@ -1,12 +1,14 @@
 """Two means of paired requests: both arms answered the same row.
 
-m00 and m11 are the sums of squared deviations of baseline and candidate from their stratum means, m01 the sum of
-the products of both. A pair's contrast is free of drift by itself, so the strata are merged into one (Chan,
-Golub and LeVeque's formula), and no stratum is too small to count.
+m00 and m11 are the sums of squared deviations of baseline and candidate from their stratum means, m01
+the sum of the products of both. A pair's contrast is free of drift by itself, so the strata are merged
+into one (Chan, Golub and LeVeque's formula), and no stratum is too small to count.
 Relative margins take the baseline's mean to be positive.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +57,7 @@ def _means(
 ) -> Means | None:
     """None below two pairs."""
     m = merged_means(n, mean0, mean1, m00, m11, m01)
-    return m.inflated(inflation) if m.information > 1 else None
+    return replace(m, inflation=inflation) if m.information > 1 else None
 
 
 def paired_mean_score(

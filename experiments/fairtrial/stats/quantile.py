@@ -1,16 +1,16 @@
 """A quantile of each arm, compared by exceedances of a common cut.
 
-If candidate's q-quantile is baseline's times 1 + margin, then baseline exceeds some cut as often as the candidate
-exceeds that cut times 1 + margin: 1 - q of the time. So both arms' exceedances are two proportions which, at
-the right cut, are 1 - q each. The statistic is the signed root of their likelihood ratio at the cut
-where it is least, mean-corrected as in `binary`. Where both arms are alike in shape that is the pooled quantile; where
-they are not, which a slower tail usually means, testing at the pooled quantile claims harm or
-safety 7% of the time for 5%, because the pooled quantile leans towards the arm with the denser values. (A z of the
-difference of quantile estimates errs 11% of the time.)
+If candidate's q-quantile is baseline's times 1 + margin, then baseline exceeds some cut as often as the
+candidate exceeds that cut times 1 + margin: 1 - q of the time. So both arms' exceedances are two
+proportions which, at the right cut, are 1 - q each. The statistic is the signed root of their likelihood
+ratio at the cut where it is least, corrected as in `binary`. For arms alike in shape that cut is the
+pooled quantile. For arms unlike in shape, and a slower tail usually is, testing at the pooled quantile
+claims harm or safety 7% of the time for 5%, because it leans towards the arm with the denser values there.
+(A z of the difference of quantile estimates errs 11% of the time.)
 
-A relative margin moves the candidate's buckets by a whole number; an absolute one moves its cut, and values are
-taken to be log-uniform inside a bucket. Failed requests (+inf) exceed every cut and are moved by no margin.
-Rates are standardised over strata as in `strata`.
+A relative margin moves the candidate's buckets by a whole number; an absolute one moves its cut. Inside a
+bucket values are taken to be log-uniform. Failed requests (+inf) exceed every cut, moved or not. Rates are
+standardised over strata as in `strata`.
 """
 
 from __future__ import annotations
@@ -22,89 +22,21 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fairtrial.stats.binary import MINIMUM_EVENTS, log_likelihood_ratio, skewness
+from fairtrial.stats.binary import MINIMUM_EVENTS
 from fairtrial.stats.buckets import LogBuckets
+from fairtrial.stats.exceedance import (
+    at_cut,
+    common_cut,
+    cut_position,
+    exceedance_contributions,
+    exceedance_z,
+    exceedances,
+    moved,
+)
 from fairtrial.stats.score import Contributions, Effect, FloatArray, Score
 from fairtrial.stats.strata import Table, table, table_terms
 
 _WIDEST_RATIO = math.log(1e6)
-
-
-def exceedances(hist: npt.ArrayLike) -> FloatArray:
-    """[..., B - 1] how many values are at or above each edge, of counts [..., B]."""
-    counts = np.asarray(hist, dtype=np.float64)
-    return counts.sum(axis=-1, keepdims=True) - np.cumsum(counts[..., :-1], axis=-1)
-
-
-def along(curve: FloatArray, position: FloatArray) -> FloatArray:
-    """[..., P] a curve over the edges [..., E] at edge positions [..., P], linear between edges, flat beyond."""
-    last = curve.shape[-1] - 1
-    clipped = np.clip(position, 0.0, last)
-    lower = np.minimum(clipped.astype(np.int64), max(last - 1, 0))
-    left = np.take_along_axis(curve, lower, axis=-1)
-    right = np.take_along_axis(curve, np.minimum(lower + 1, last), axis=-1)
-    return left + (clipped - lower) * (right - left)
-
-
-def cut_position(curve: FloatArray, tail: float) -> FloatArray:
-    """[...] edge position where a falling curve of exceedance rates [..., E] passes `tail`.
-
-    The first edge if it starts below, the last (above it only failures) if it ends above.
-    """
-    last = curve.shape[-1] - 1
-    right = np.clip((curve > tail).sum(axis=-1), 1, max(last, 1))
-    upper = np.take_along_axis(curve, (right - 1)[..., None], axis=-1)[..., 0]
-    lower = np.take_along_axis(curve, np.minimum(right, last)[..., None], axis=-1)[..., 0]
-    fall = upper - lower
-    share = np.where(fall > 0, (upper - tail) / np.where(fall > 0, fall, 1.0), (upper > tail).astype(np.float64))
-    return right - 1 + np.clip(share, 0.0, 1.0)
-
-
-def common_cut(
-    curve0: FloatArray,
-    curve1: FloatArray,
-    size0: FloatArray,
-    size1: FloatArray,
-    tail: float,
-    move: Callable[[FloatArray], FloatArray],
-) -> tuple[FloatArray, FloatArray]:
-    """The cut at which both arms are most likely to exceed it at rate `tail`.
-
-    curve0, curve1: [..., E] exceedance rates; size0, size1: [...] effective sizes; move: the candidate's cut
-    for the baseline's.
-    Returns ([...] edge position of the baseline's cut, [...] log likelihood ratio there). The grid of
-    edges is refined three times around the best.
-    """
-    weight0, weight1 = size0[..., None], size1[..., None]
-    target = np.asarray(tail)
-
-    def ratio(position: FloatArray) -> FloatArray:
-        return log_likelihood_ratio(weight0, along(curve0, position), target) + log_likelihood_ratio(
-            weight1, along(curve1, move(position)), target
-        )
-
-    edges = np.arange(curve0.shape[-1], dtype=np.float64)
-    position = np.broadcast_to(edges, curve0.shape)
-    reach = 1.0
-    best, least = position[..., :1], np.full((*curve0.shape[:-1], 1), np.inf)
-    for _ in range(4):
-        values = ratio(position)
-        index = np.argmin(values, axis=-1, keepdims=True)
-        best = np.take_along_axis(position, index, axis=-1)
-        least = np.take_along_axis(values, index, axis=-1)
-        position = best + reach * np.linspace(-1, 1, 17)
-        reach /= 8
-    return best[..., 0], least[..., 0]
-
-
-def moved(buckets: LogBuckets, position: FloatArray, *, margin: float, relative: bool) -> FloatArray:
-    """Where the candidate is cut so that the margin is taken off it; positions in edges."""
-    width = math.log(buckets.ratio)
-    if relative:
-        steps = math.log1p(margin) / width
-        return position + (round(steps) if abs(steps - round(steps)) < 1e-6 else steps)
-    value = buckets.low * np.exp(width * position) + margin
-    return np.log(np.maximum(value, buckets.low) / buckets.low) / width
 
 
 @dataclass(frozen=True)
@@ -125,7 +57,8 @@ class Exceedances:
         """None if no stratum has both arms. Raises ValueError if the histograms are not of these buckets."""
         counts0, counts1 = (np.atleast_2d(np.asarray(h, dtype=np.float64)) for h in (hist0, hist1))
         if counts0.shape != counts1.shape or counts0.shape[-1] != buckets.count:
-            raise ValueError(f"expected histograms of {buckets.count} buckets, got {counts0.shape}, {counts1.shape}")
+            shapes = f"{counts0.shape} and {counts1.shape}"
+            raise ValueError(f"expected two histograms of {buckets.count} buckets, got shapes {shapes}")
         n0, n1 = counts0.sum(axis=-1), counts1.sum(axis=-1)
         both = (n0 > 0) & (n1 > 0)
         if not np.any(both):
@@ -144,10 +77,10 @@ class Exceedances:
         """[S] exceedances of the common cut by baseline and candidate, and the log likelihood ratio there."""
         move = self._mover(margin=margin, relative=relative)
         position, ratio = common_cut(
-            self.curve0, self.curve1, self.overall.size0, self.overall.size1, 1 - q, move
+            self.curve0, self.curve1, self.overall.size0, self.overall.size1, tail=1 - q, move=move
         )
         cut0, cut1 = position[..., None], move(position)[..., None]
-        return _at(self.above0, cut0), _at(self.above1, cut1), ratio
+        return at_cut(self.above0, cut0), at_cut(self.above1, cut1), ratio
 
     def z(self, q: float, *, margin: float, relative: bool) -> float:
         """Evidence that the quantile's effect is above the margin."""
@@ -159,18 +92,6 @@ class Exceedances:
         if curve[-1] > 1 - q:
             return math.inf
         return float(self.buckets.low * self.buckets.ratio ** cut_position(curve, 1 - q))
-
-
-def _at(above: FloatArray, position: FloatArray) -> FloatArray:
-    """[..., S] exceedances [..., S, E] at one edge position [..., 1] for all strata."""
-    return along(above, np.broadcast_to(position[..., None], (*above.shape[:-1], 1)))[..., 0]
-
-
-def exceedance_z(t: Table, ratio: FloatArray, tail: float) -> FloatArray:
-    """Signed, mean-corrected root of the log likelihood ratio at the common cut, whose table is given."""
-    rate = np.full_like(t.rate0, tail)
-    root = np.sign(t.rate1 - t.rate0) * np.sqrt(2 * np.maximum(ratio, 0.0) / t.heterogeneity)
-    return root + skewness(t, rate, rate, np.ones(())) / 6
 
 
 def _check_quantile(q: float) -> None:
@@ -202,29 +123,8 @@ def quantile_score(
     if data is None or min(q, 1 - q) * min(data.overall.size0, data.overall.size1) < MINIMUM_EVENTS:
         return None
     z = data.z(q, margin=margin, relative=relative) / math.sqrt(inflation)
-    return Score(z if greater else -z, float(data.overall.information))
-
-
-def exceedance_contributions(
-    n0: FloatArray, x0: FloatArray, n1: FloatArray, x1: FloatArray
-) -> Contributions:
-    """[..., S] weighted differences of exceedance rates about their mean, and their variances.
-
-    The variances are hypergeometric, scaled from a common rate to the two estimated ones: else more
-    exceedances in a small arm would pass for correlation and hide the harm that they show.
-    """
-    terms = table_terms(n0, x0, n1, x1)
-    t = table(n0, x0, n1, x1)
-    total = np.maximum(terms.weight.sum(axis=-1, keepdims=True), 1e-300)
-    gap = terms.rate1 - terms.rate0
-    size0, size1 = np.maximum(t.size0, 1e-300), np.maximum(t.size1, 1e-300)
-    pooled = (t.size0 * t.rate0 + t.size1 * t.rate1) / (size0 + size1)
-    common = pooled * (1 - pooled) * (1 / size0 + 1 / size1)
-    separate = t.rate0 * (1 - t.rate0) / size0 + t.rate1 * (1 - t.rate1) / size1
-    scale = np.where(common > 0, separate / np.where(common > 0, common, 1.0), 1.0)
-    return Contributions(
-        gap - terms.weight * gap.sum(axis=-1, keepdims=True) / total, terms.hypergeometric * scale[..., None]
-    )
+    information = float(data.overall.information)
+    return Score(z if greater else -z, information, information * q * (1 - q))
 
 
 def quantile_contributions(
@@ -302,7 +202,7 @@ def _inverted(data: Exceedances, q: float, *, relative: bool, critical: float) -
         return ends
     width = math.log(data.buckets.ratio)
 
-    def margin_at(step: float) -> float:
+    def marginat_cut(step: float) -> float:
         return math.expm1(step * width) if relative else step
 
     if relative:
@@ -319,7 +219,7 @@ def _inverted(data: Exceedances, q: float, *, relative: bool, critical: float) -
         """Where the evidence for an effect beyond it, on the side of `sign`, falls to the critical value."""
 
         def z(step: float) -> float:
-            return sign * data.z(q, margin=margin_at(step), relative=relative)
+            return sign * data.z(q, margin=marginat_cut(step), relative=relative)
 
         outside = -sign * limit
         outside_z = z(outside)
@@ -339,6 +239,6 @@ def _inverted(data: Exceedances, q: float, *, relative: bool, critical: float) -
             else:
                 inside, inside_z = middle, middle_z
         share = (critical - inside_z) / (outside_z - inside_z)
-        return margin_at(inside + share * (outside - inside))
+        return marginat_cut(inside + share * (outside - inside))
 
     return bound(1), bound(-1)

@@ -52,7 +52,7 @@ class SubDensity:
 
     @classmethod
     def start(cls, step: float) -> SubDensity:
-        """Before any look; `step` is the spacing of the grid, at most a quarter of the root of an increment."""
+        """Before any look; `step` is the spacing of the grid, at most a quarter of an increment's root."""
         return cls(fraction=0.0, top=0.0, step=step, masses=np.ones(1))
 
     @property
@@ -67,7 +67,8 @@ class SubDensity:
         tail = ndtr((points + drift * increment - boundary) / math.sqrt(increment))
         if drift == 0.0:
             return float(self.masses @ tail)
-        tilt = np.exp(drift * points - drift * drift * self.fraction / 2)  # Girsanov: one recursion, any drift
+        # Girsanov's theorem: the recursion under drift 0 serves any drift
+        tilt = np.exp(drift * points - drift * drift * self.fraction / 2)
         return float((self.masses * tilt) @ tail)
 
     def after(self, fraction: float, boundary: float) -> SubDensity:
@@ -75,11 +76,13 @@ class SubDensity:
         sd = math.sqrt(fraction - self.fraction)
         size = max(math.ceil((boundary + _REACH * math.sqrt(fraction)) / self.step), _END_WEIGHTS.size) + 1
         if self.masses.size == 1:
-            density = _normal(boundary - self.step * np.arange(size), sd)
+            density = _normal(boundary - self.step * np.arange(size, dtype=np.float64), sd)
         else:
             lowest = math.ceil(-(_REACH * sd + boundary - self.top) / self.step)
             highest = math.floor((_REACH * sd - boundary + self.top) / self.step)
-            kernel = _normal(boundary - self.top + self.step * np.arange(lowest, highest + 1), sd)
+            kernel = _normal(
+                boundary - self.top + self.step * np.arange(lowest, highest + 1, dtype=np.float64), sd
+            )
             # density[i] = sum over m of masses[i + m] kernel[m]; position 0 of the product is i = -highest
             product = np.convolve(self.masses, kernel[::-1])
             density = np.zeros(size)

@@ -33,7 +33,8 @@ def dirichlet_log_e_values(counts: npt.ArrayLike, expected: npt.ArrayLike) -> Fl
     possible = share > 0
     prior = np.where(possible, CONCENTRATION * share, 1.0)
     total = x.sum(axis=-1)
-    terms = np.where(possible, gammaln(prior + x) - gammaln(prior) - xlogy(x, np.where(possible, share, 1.0)), 0.0)
+    log_null = xlogy(x, np.where(possible, share, 1.0))
+    terms = np.where(possible, gammaln(prior + x) - gammaln(prior) - log_null, 0.0)
     log_e = gammaln(CONCENTRATION) - gammaln(CONCENTRATION + total) + terms.sum(axis=-1)
     return np.where(np.any(~possible & (x > 0), axis=-1), np.inf, log_e)
 

@@ -19,10 +19,14 @@ class Score:
     information: effective sample size of the comparison. For two arms it is the sum over strata of
         n0 n1 / (n0 + n1) (half the size of an arm at 50/50), for pairs the number of pairs. It grows by
         addition, so its ratio to the planned maximum is the information fraction of a look.
+    variance: of the statistic's numerator so far, in any unit. Statistics of two looks are correlated as the
+        root of the ratio of their variances; `Boundary.critical` takes it where it does not grow in
+        proportion to the information, because rates or variances drift.
     """
 
     z: float
     information: float
+    variance: float
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ class Table:
     """Two proportions at effective sizes; arrays over any leading axes.
 
     rate0, rate1: standardised rates. size0, size1: effective arm sizes. information: sum of the
-    weights. heterogeneity: variance over that of the table, near 1.
+    weights. heterogeneity: variance over that of the table, near 1. variance: hypergeometric, of the sum of
+    weighted differences.
     """
 
     rate0: FloatArray
@@ -47,6 +48,7 @@ class Table:
     size1: FloatArray
     information: FloatArray
     heterogeneity: FloatArray
+    variance: FloatArray
 
 
 def table_terms(n0: npt.ArrayLike, x0: npt.ArrayLike, n1: npt.ArrayLike, x1: npt.ArrayLike) -> TableTerms:
@@ -69,7 +71,7 @@ def table_terms(n0: npt.ArrayLike, x0: npt.ArrayLike, n1: npt.ArrayLike, x1: npt
 
 
 def standardise(terms: TableTerms) -> Table:
-    """The table of terms already summed over strata. Rates are 0 and sizes 0 where there is no information."""
+    """The table of terms summed over strata; rates and sizes are 0 where there is no information."""
     weight, rate0, rate1, spread0, spread1, hypergeometric = terms
     some = weight > 0
     safe = np.where(some, weight, 1.0)
@@ -81,7 +83,7 @@ def standardise(terms: TableTerms) -> Table:
     binomial = weight * pooled * (1 - pooled) * total / (total - 1)  # as unbiased as the hypergeometric one
     usable = (binomial > 0) & (hypergeometric > 0)
     heterogeneity = np.where(usable, hypergeometric / np.where(usable, binomial, 1.0), 1.0)
-    return Table(rate0, rate1, size0, size1, weight, heterogeneity)
+    return Table(rate0, rate1, size0, size1, weight, heterogeneity, hypergeometric)
 
 
 def table(n0: npt.ArrayLike, x0: npt.ArrayLike, n1: npt.ArrayLike, x1: npt.ArrayLike) -> Table:

@@ -20,12 +20,13 @@ SEED = 20261122
 VALUES = (
     b"null", b"~", b"true", b"[]", b"{}", b"[[[]]]", b"{a: {b: {c: 1}}}", b"-1", b"0", b"1e999", b".nan",
     b"-.inf", b"9" * 400, b"0x" + b"f" * 60, b"''", b"'a b'", b"5", b"5%", b"500pp", b"-3s", b"3 parsecs",
-    b"*nowhere",     b"&a [*a]", b"!!python/object:os.system x", b"!x y", b"2026-11-22", "Größe".encode(), "🙂".encode(),
-    b"'\xf0\x9f", b'"\\ud800"', b'"\\U00110000"', b'"\\0"', b"|", b">9", b"@x", b"a" * 3000, b"../../../etc",
+    b"*nowhere", b"&a [*a]", b"!!python/object:os.system x", b"!x y", b"2026-11-22", "Größe".encode(),
+    "🙂".encode(), b"'\xf0\x9f", b'"\\ud800"', b'"\\U00110000"', b'"\\0"', b"|", b">9", b"@x", b"a" * 3000,
+    b"../../../etc",
 )  # fmt: skip
 INSERTS = (
-    b"\t", b"\x00", b"\x07", b"\xff", b"\xe2\x80\xa8", b"\r", b": ", b"- ", b"? ", b"[", b"}", b"'", b'"', b"#", b"%",
-    b"*", b"&", b"\n", b"\n---\n", b"<<: ", "é".encode(), b"\xef\xbb\xbf",
+    b"\t", b"\x00", b"\x07", b"\xff", b"\xe2\x80\xa8", b"\r", b": ", b"- ", b"? ", b"[", b"}", b"'", b'"',
+    b"#", b"%", b"*", b"&", b"\n", b"\n---\n", b"<<: ", "é".encode(), b"\xef\xbb\xbf",
 )  # fmt: skip
 FIELD = re.compile(rb"([A-Za-z]+): *([^\s,{}\[\]]+)")
 

@@ -1,4 +1,4 @@
-"""Trains both versions on scikit-learn's handwritten digits, and sets rows aside for the trial.
+"""Trains both versions of arms.py on a part of the rows of data.py, and sets the others aside for the trial.
 
 Writes models/v1, models/v2 and holdout.parquet. The trial is held on rows that neither version has seen.
 """
@@ -6,9 +6,10 @@ Writes models/v1, models/v2 and holdout.parquet. The trial is held on rows that 
 from pathlib import Path
 
 import joblib
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from arms import BASELINE, CANDIDATE
-from sklearn.datasets import load_digits
+from data import rows
 from sklearn.model_selection import train_test_split
 
 HERE = Path(__file__).parent
@@ -16,13 +17,12 @@ TRAINING_ROWS = 600  # of 1,797: enough to learn from, and most are left to deci
 
 
 def main() -> None:
-    pixels, digits = load_digits(return_X_y=True)
+    pixels, digits = rows()
     seen, held_out, seen_digits, held_out_digits = train_test_split(
         pixels, digits, train_size=TRAINING_ROWS, stratify=digits, random_state=0
     )
-    holdout = pd.DataFrame(held_out, columns=[f"f{i}" for i in range(64)])
-    holdout["target"] = held_out_digits
-    holdout.to_parquet(HERE / "holdout.parquet", index=False)
+    columns = {f"f{i}": held_out[:, i] for i in range(held_out.shape[1])}
+    pq.write_table(pa.table(columns | {"target": held_out_digits}), HERE / "holdout.parquet")
 
     for version, model in {"v1": BASELINE, "v2": CANDIDATE}.items():
         model.fit(seen, seen_digits)
@@ -30,7 +30,7 @@ def main() -> None:
         folder = HERE / "models" / version
         folder.mkdir(parents=True, exist_ok=True)
         joblib.dump(model, folder / "model.joblib")
-        print(f"{version}: {model} is right on {accuracy:.1%} of {len(holdout)} held-out rows")
+        print(f"{version}: right on {accuracy:.1%} of {len(held_out)} held-out rows")
 
 
 if __name__ == "__main__":
