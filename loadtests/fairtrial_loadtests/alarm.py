@@ -80,8 +80,7 @@ class _TimerFd:
     def wait_until(self, moment: float) -> None:
         if not self._rung:
             self._set(moment)
-            self._hub.wait(self._readable)
-            os.read(self._fd, 8)
+            self._hub.wait(self._readable)  # stays readable until it is set again
         self._rung = False
 
     def ring(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from typing import NoReturn
 
 import gevent
 from gevent.socket import wait_read
@@ -30,7 +31,7 @@ def _read_stdin(stop: Callable[[str], None]) -> None:
         wait_read(_STDIN)
         read = os.read(_STDIN, 1024)
         if not read:
-            os._exit(ExitCode.FAILED)
+            _leave("stdin was closed")
         line = (line + read)[-1024:]
         if b"stop" in line.split(b"\n")[:-1]:
             stop("stop")
@@ -42,4 +43,9 @@ def leave_if_orphaned(parent: int) -> None:
     Its death closes stdin too, unless another of its children holds the other end.
     """
     if os.getppid() != parent:
-        os._exit(ExitCode.FAILED)
+        _leave("the process that started it has ended")
+
+
+def _leave(why: str) -> NoReturn:
+    os.write(2, f"The load ends unfinished: {why}.\n".encode())
+    os._exit(ExitCode.FAILED)

@@ -130,24 +130,32 @@ def _named_columns(requests: Requests) -> list[tuple[str, str]]:
     return [(role, column) for role, column in named if column is not None]
 
 
+def read_table(path: Path) -> _Arrow:
+    """The file as a pyarrow Table, by its suffix.
+
+    Raises OSError or ArrowException if it cannot be read, BadLoadError if it is of no known format.
+    """
+    match path.suffix.lower():
+        case ".parquet" | ".pq":
+            from pyarrow import parquet
+
+            # The file alone: `parquet.read_table` would make columns of folders called "key=value".
+            return parquet.ParquetFile(path).read()
+        case ".csv":
+            from pyarrow import csv
+
+            return csv.read_csv(path)
+        case ".jsonl" | ".ndjson" | ".json":
+            from pyarrow import json
+
+            return json.read_json(path)
+        case _:
+            raise BadLoadError(f"{path} cannot be replayed: give a .parquet, .csv or .jsonl file.")
+
+
 def _read(path: Path) -> _Arrow:
     try:
-        match path.suffix.lower():
-            case ".parquet" | ".pq":
-                from pyarrow import parquet
-
-                # The file alone: `read_table` would make columns of folders that are called "key=value".
-                return parquet.ParquetFile(path).read()
-            case ".csv":
-                from pyarrow import csv
-
-                return csv.read_csv(path)
-            case ".jsonl" | ".ndjson" | ".json":
-                from pyarrow import json
-
-                return json.read_json(path)
-            case _:
-                raise BadLoadError(f"{path} cannot be replayed: give a .parquet, .csv or .jsonl file.")
+        return read_table(path)
     except FileNotFoundError:
         raise BadLoadError(f"{path} does not exist: `requests.data` must name the rows to send.") from None
     except (OSError, pa.ArrowException) as error:

@@ -30,10 +30,21 @@ _YIELD_EVERY = 16  # sends in a row when behind, before answers are looked at
 
 
 class Report(Protocol):
-    """Is told of each request, as Locust's `events.request` is; times in milliseconds."""
+    """Is told of each request what Locust's `events.request` is told, in its units.
+
+    `response_time` in milliseconds, from the intended send; `start_time`, when that was, since the epoch.
+    """
 
     def __call__(
-        self, *, name: str, response_time: float, response_length: int, exception: Exception | None
+        self,
+        *,
+        name: str,
+        response_time: float,
+        response_length: int,
+        response: Response | None,
+        exception: Exception | None,
+        start_time: float,
+        url: str,
     ) -> None: ...
 
 
@@ -193,10 +204,10 @@ class Load:
         sent = time.monotonic() - self._begun
         response = error = None
         try:
-            response = destination.connections.post(destination.requests[flight.send.row])
-        except NO_ANSWER as no_answer:
-            error = no_answer
-        try:
+            try:
+                response = destination.connections.post(destination.requests[flight.send.row])
+            except NO_ANSWER as no_answer:
+                error = no_answer
             self._record(destination, flight.send, report, sent=sent, response=response, error=error)
         except Exception as bug:
             # An observation is missing: what was measured is no longer complete.
@@ -252,7 +263,10 @@ class Load:
             name=destination.name,
             response_time=latency * 1000,
             response_length=len(body),
+            response=response,
             exception=error,
+            start_time=self._recorder.epoch + send.time,
+            url=destination.requests.url,
         )
 
     def _sweep(self) -> None:

@@ -8,6 +8,7 @@ lets gevent patch the process.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import locust
 from locust.env import Environment
@@ -30,17 +31,8 @@ def run_in_locust(load: Load, wait: Callable[[], None]) -> dict[str, object]:
         def arrivals(self) -> None:
             fire = self.environment.events.request.fire
 
-            def report(
-                *, name: str, response_time: float, response_length: int, exception: Exception | None
-            ) -> None:
-                fire(
-                    request_type="POST",
-                    name=name,
-                    response_time=response_time,
-                    response_length=response_length,
-                    exception=exception,
-                    context={},
-                )
+            def report(**request: Any) -> None:
+                fire(request_type="POST", context={}, **request)
 
             load.run(report)
             raise StopUser

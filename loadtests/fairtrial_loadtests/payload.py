@@ -29,6 +29,11 @@ class Encoder(Protocol):
         """Encoders with the same signature make the same bodies."""
         ...
 
+    @property
+    def declared(self) -> bool:
+        """Whether the model said what it takes; one that did not is thought to take any matrix."""
+        ...
+
     def encode(self, row: int) -> bytes: ...
 
 
@@ -63,6 +68,7 @@ class _Matrix:
                 )
         integers = spec.datatype.startswith(("INT", "UINT"))
         self._matrix: NDArray[Any] = np.column_stack(columns).astype(np.int64 if integers else np.float64)
+        self.declared = spec is not UNDECLARED
         self.signature = ("matrix", spec.name, spec.datatype, features)
         head = orjson.dumps({"name": spec.name, "shape": [1, features], "datatype": spec.datatype})
         self._head = b'{"inputs":[' + head[:-1] + b',"data":'
@@ -79,6 +85,8 @@ class _Input:
 
 
 class _Columns:
+    declared = True
+
     def __init__(self, arm: str, inputs: tuple[TensorSpec, ...], data: Dataset) -> None:
         missing = [spec.name for spec in inputs if spec.name not in data.features]
         if missing:

@@ -36,7 +36,7 @@ class Split:
 class Arrivals:
     rate: float  # arrivals a second (a pair is one arrival)
     process: Literal["poisson", "constant"] = "poisson"
-    max_duration: float = 120.0  # seconds
+    max_duration: float = 120.0  # seconds of the whole load, those before `first_arrival` included
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,9 @@ def prepare(plan: LoadPlan, data: Dataset, recorder: Recorder) -> Load:
 
 
 def _split(plan: LoadPlan, data: Dataset, split: Split, encoders: dict[str, Encoder]) -> Destination:
-    first, *others = encoders
-    for other in others:
-        if encoders[other].signature != encoders[first].signature:
+    first = min(encoders, key=lambda arm: not encoders[arm].declared)
+    for other, encoder in encoders.items():
+        if encoder.declared and encoder.signature != encoders[first].signature:
             raise BadLoadError(
                 f"The models of arms {first!r} and {other!r} take different inputs, so no one request "
                 "suits both through the split: give them the same inputs, or send no unpaired arrivals."

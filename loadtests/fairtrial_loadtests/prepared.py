@@ -29,21 +29,26 @@ class PreparedRequests:
         unit_header: str | None = None,
         units: list[str | None] | None = None,
     ) -> None:
+        parts = urlsplit(url)
+        path = f"{model_path(url, model)}/infer"
+        self.url = f"{parts.scheme}://{parts.netloc}{path}"
         self._encoder = encoder
         self._units = units if unit_header is not None else None
         self._unit_header = unit_header
-        lines = {
-            "Host": urlsplit(url).netloc.rpartition("@")[2],
+        ours = {
+            "Host": parts.netloc.rpartition("@")[2],
             "User-Agent": "fairtrial-loadtests",
             "Accept": "application/json",
             "Content-Type": "application/json",
-            **headers,
         }
+        given = {name.lower() for name in headers}
+        lines = {name: value for name, value in ours.items() if name.lower() not in given} | dict(headers)
         for name, value in lines.items():
             if not (name + value).isascii() or not (name + value).isprintable() or not name:
                 raise BadLoadError(f"The header {name!r} with the value {value!r} cannot be sent.")
-        start = f"POST {model_path(url, model)}/infer HTTP/1.1\r\n"
-        self._head = start + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self._head = f"POST {path} HTTP/1.1\r\n" + "".join(
+            f"{name}: {value}\r\n" for name, value in lines.items()
+        )
         self._kept: dict[int, bytes] = {}
         self._room = _MAX_BYTES
 
