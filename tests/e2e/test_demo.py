@@ -26,7 +26,7 @@ def test_its_verdict_gives_reasons_with_figures(demo: Demo):
     assert document["verdict"] == "PROMOTE"
     assert all(re.search(r"\d", reason) for reason in document["reasons"][1:])
     accuracy = next(metric for metric in document["metrics"] if metric["name"] == "accuracy")
-    assert accuracy["candidate"] > accuracy["baseline"] + 0.01
+    assert accuracy["estimate"]["candidate"] > accuracy["estimate"]["baseline"] + 0.01
     assert {"fairtrial", "rules", "numpy"} <= document["versions"].keys()
 
 

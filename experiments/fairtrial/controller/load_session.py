@@ -33,8 +33,8 @@ class StartableLoad(Load, Protocol):
     def start(self) -> None: ...
 
 
-#: Starts a process that carries on where the recorded observations end; None when nothing is left to send.
-LoadFactory = Callable[[], Load | None]
+#: Starts a process that carries on where the recorded observations end.
+LoadFactory = Callable[[], Load]
 
 
 class LoadSession:
@@ -62,7 +62,7 @@ class LoadSession:
         """
         restarts = 0
         self._load = self._factory()
-        while self._load is not None:
+        while True:
             finished = not self._load.alive  # asked before the last poll, so that no part is missed
             for path in self._load.poll():
                 yield read_part(path)

@@ -56,7 +56,6 @@ class Controller:
         self._clock = clock
         self._judging = StreamJudge(plan.claims)
         self._position = Position()
-        self._elapsed = 0.0
         self._deployed = False
         self._outcome: Effect | None = None
         self._known_looks = {e.body["look"]: e.body["verdict"] for e in journal.entries(Kind.LOOK)}
@@ -130,7 +129,7 @@ class Controller:
         self._outcome = what
         if is_done(self._journal, what):
             return
-        self._console.phase(self._plan.describe(what))
+        self._console.phase(self._plan.doing(what))
         with effect(self._journal, what, outcome=self._plan.describe(what)):
             self._apply(self._plan.after(what, self._position.step))
         self._say(what.value, self._plan.describe(what))
@@ -144,7 +143,6 @@ class Controller:
             fresh = self._record(verdict)
             position = advance(self._position, self._plan.steps, verdict)
             moved, self._position = position.step != self._position.step, position
-            self._elapsed = verdict.elapsed
             if fresh:
                 if moved and self._deployed:
                     self._shift()
@@ -184,10 +182,8 @@ class Controller:
         except (NotReady, Unsupported, ServerError) as error:
             raise NotReadyError(str(error)) from error
 
-    def _next_load(self, serving: Serving) -> Load | None:
-        wanted = load_plan(self._plan.experiment, serving, self._folder, self._elapsed)
-        if wanted is None:
-            return None
+    def _next_load(self, serving: Serving) -> Load:
+        wanted = load_plan(self._plan.experiment, serving, self._folder)
         load = self._new_load(wanted)
         with effect(
             self._journal, Effect.LOAD, firstArrival=wanted.first_arrival, firstPart=wanted.first_part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -135,6 +136,7 @@ def _run(
             except AbortedError:
                 controller.return_to_baseline()
                 raise
+            console.phase("writing the report")
             _leave_documents(verdict, folder, journal)
             console.final(verdict, folder.path)
             if options.keep_serving:
@@ -151,6 +153,7 @@ def _closing(backend: Backend, journal: Journal, console: Console) -> Generator[
         journal.append(Kind.ENDED, {"aborted": True})
         raise
     except KeyboardInterrupt:
+        console.phase("interrupted: shutting down; `fairtrial resume` takes the run up again")
         _close(backend, journal)
         journal.append(Kind.INTERRUPTED)
         raise
@@ -178,11 +181,13 @@ def _leave_documents(verdict: Verdict, folder: RunFolder, journal: Journal) -> N
 
 
 def _serve_until_interrupted(controller: Controller, console: Console) -> None:
+    """An interrupt is how this ends: the run has its verdict, and nothing is cut off."""
     url = controller.serve_outcome().url
     console.phase(f"serving at {url} until interrupted (Ctrl-C)")
-    while True:
-        controller.watch_backend()
-        threading.Event().wait(0.5)
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            controller.watch_backend()
+            threading.Event().wait(0.5)
 
 
 @contextmanager

@@ -10,20 +10,17 @@ from fairtrial.experiment.model import Experiment
 from fairtrial.journal.folder import RunFolder
 
 
-def load_plan(experiment: Experiment, serving: Serving, folder: RunFolder, elapsed: float) -> LoadPlan | None:
-    """What is still to be sent after `elapsed` seconds of load; None when that is nothing."""
+def load_plan(experiment: Experiment, serving: Serving, folder: RunFolder) -> LoadPlan:
+    """The whole load, to be begun at the first arrival that is not recorded."""
     spec = experiment.spec
     load = spec.traffic.load_test
-    remaining = load.max_duration - elapsed
-    if remaining <= 0:
-        return None
     arms = [spec.baseline.name, *(candidate.name for candidate in spec.candidates)]
     first_arrival, first_part = next_arrival(folder.observations)
     requests = load.requests
     return LoadPlan(
         targets=tuple(Target(name, serving.arms[name].url, serving.arms[name].model) for name in arms),
         split=Split(serving.url, experiment.metadata.name, load.split_share if load.paired else 1.0),
-        arrivals=Arrivals(load.arrival_rate, load.process, remaining),
+        arrivals=Arrivals(load.arrival_rate, load.process, load.max_duration),
         requests=Requests(
             data=experiment.folder.absolute() / requests.data,
             target=requests.target if spec.scored or _says_target(experiment) else None,

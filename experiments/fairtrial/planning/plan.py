@@ -60,8 +60,14 @@ class Plan:
             return Effect.ROLLBACK
         return _ON_INCONCLUSIVE[self.experiment.spec.on_inconclusive]
 
+    def doing(self, action: Effect) -> str:
+        """What is being done, in words."""
+        if action is Effect.HOLD:
+            return "leaving the split as it is"
+        return f"promoting {self.candidate}" if action is Effect.PROMOTE else f"returning to {self.baseline}"
+
     def describe(self, action: Effect) -> str:
-        """What the action means for users, in words."""
+        """What it means for users once it is done, in words."""
         if action is Effect.HOLD:
             return "the split stays as it is"
         return f"all traffic goes to {self.candidate if action is Effect.PROMOTE else self.baseline}"

@@ -40,3 +40,11 @@ def quick_project(trained: Path, tmp_path: Path) -> Path:
     shutil.copytree(trained, folder)
     (folder / "experiment.yaml").write_text(_QUICK, encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def long_project(quick_project: Path) -> Path:
+    """A project whose run goes on for a minute: whatever is to happen to it happens before its end."""
+    text = _QUICK.replace("maxDuration: 20s", "maxDuration: 60s").replace("minEffect: 8pp", "minEffect: 14pp")
+    (quick_project / "experiment.yaml").write_text(text, encoding="utf-8")
+    return quick_project

@@ -102,7 +102,6 @@ class LocalBackend:
             except BaseException:
                 _stop(fresh.values())
                 raise
-            progress("traffic: " + ", ".join(f"{name} {share}%" for name, share in plan.weights.items()))
             self._retire(removed)
             return self._serving(route)
 
