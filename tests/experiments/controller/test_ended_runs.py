@@ -1,4 +1,4 @@
-"""Runs that somebody or something ends, and runs in which something dies: never an orphan, never a lost word."""
+"""Runs that somebody or something ends, and runs in which something dies: no orphan, no lost word."""
 
 from __future__ import annotations
 
@@ -146,10 +146,10 @@ def test_data_changed_since_a_run_was_cut_off_is_not_resumed(long_project: Path)
 
 def test_the_outcome_is_served_until_interrupted_when_asked_for(quick_project: Path):
     with _running(quick_project, "--keep-serving") as process:
-        _until(lambda: (quick_project / "runs").is_dir(), process)
+        _until((quick_project / "runs").is_dir, process)
         run = only_run(quick_project)
         _until((run / "verdict.json").exists, process)
-        _until(lambda: (run / "report.html").exists(), process)
+        _until((run / "report.html").exists, process)
         assert process.stderr is not None
         url = ""
         while "serving at" not in url:
