@@ -11,7 +11,7 @@ import numpy as np
 
 from fairtrial.judge.evidence import FloatArray, Stratum
 from fairtrial.judge.spec import MetricSpec
-from fairtrial.stats.batches import MINIMUM_BATCHES, batch_inflation
+from fairtrial.stats.batches import MINIMUM_BATCHES, MINIMUM_INFORMATIVE, batch_inflation
 from fairtrial.stats.score import Contributions, Effect, Score
 
 Interval: TypeAlias = tuple[float, float]
@@ -67,10 +67,13 @@ class Comparison(ABC):
                 self._inflation = batch_inflation(*_by_batch(self._strata, parts))
         return self._inflation
 
-    def batches(self) -> int:
-        """Time batches that say something about serial correlation."""
+    def batches(self) -> tuple[int, int]:
+        """(time batches that say something about serial correlation, all time batches)."""
         parts = self._contributions()
-        return 0 if parts is None else int(np.count_nonzero(_by_batch(self._strata, parts)[1] > 0))
+        if parts is None:
+            return 0, 0
+        variances = _by_batch(self._strata, parts)[1]
+        return int(np.count_nonzero(variances > 0)), variances.size
 
     def _contributions(self) -> Contributions | None:
         """What each stratum adds to the score, where its observations are serially correlated; else None."""
@@ -79,9 +82,10 @@ class Comparison(ABC):
     def _batch_shortfall(self) -> str | None:
         if self.inflation is not None:
             return None
+        informative, batches = self.batches()
         return (
-            f"neighbouring requests are alike, so that {MINIMUM_BATCHES} time batches with both arms are "
-            f"needed; there are {self.batches()}"
+            f"neighbouring requests are alike, so that {MINIMUM_BATCHES} time batches are needed, "
+            f"{MINIMUM_INFORMATIVE} of them with something to tell; there are {batches} and {informative}"
         )
 
 

@@ -13,17 +13,20 @@ import numpy.typing as npt
 from fairtrial.stats.score import FloatArray
 
 MINIMUM_BATCHES = 30
+MINIMUM_INFORMATIVE = (
+    10  # of them, those in which anything happened: a p99 has nothing to say in most seconds
+)
 _CLEARLY = 2.33  # standard errors above 1 from which the dispersion is the measured one, not noise
 
 
 def batch_inflation(scores: npt.ArrayLike, variances: npt.ArrayLike) -> float | None:
     """Factor by which the variance of the sum of scores exceeds the sum of the variances; at least 1.
 
-    scores, variances: [S] as in `Contributions`, in order of time; batches without variance do not count.
-    None below 30 batches: too few to say. Divide z by the root of the result.
+    scores, variances: [S] as in `Contributions`, in order of time.
+    None below 30 batches, or below 10 with any variance: too few to say. Divide z by the root of the result.
     """
     s, v = np.asarray(scores, dtype=np.float64), np.asarray(variances, dtype=np.float64)
-    if np.count_nonzero(v > 0) < MINIMUM_BATCHES:
+    if s.size < MINIMUM_BATCHES or np.count_nonzero(v > 0) < MINIMUM_INFORMATIVE:
         return None
     return float(inflations(s, v))
 

@@ -7,12 +7,11 @@ of a bucket (in logarithm) above edge 3. Rates are straight lines between edges.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from fairtrial.stats.binary import corrected, log_likelihood_ratio, skewness
 from fairtrial.stats.buckets import LogBuckets
 from fairtrial.stats.score import Contributions, FloatArray
 from fairtrial.stats.strata import Table, table, table_terms
@@ -49,59 +48,70 @@ def cut_position(curve: FloatArray, tail: float) -> FloatArray:
     return right - 1 + np.clip(share, 0.0, 1.0)
 
 
-def common_cut(
-    curve0: FloatArray,
-    curve1: FloatArray,
-    size0: FloatArray,
-    size1: FloatArray,
-    *,
-    tail: float,
-    move: Callable[[FloatArray], FloatArray],
-) -> tuple[FloatArray, FloatArray]:
-    """The cut at which both arms are most likely to exceed it at rate `tail`.
+@dataclass(frozen=True)
+class Move:
+    """Where the candidate is cut, for a cut of the baseline, so that a margin is taken off it."""
 
-    curve0, curve1: [..., E] exceedance rates; size0, size1: [...] effective sizes; move: the candidate's cut
-    for the baseline's.
-    Returns ([...] edge position of the baseline's cut, [...] log likelihood ratio there). The grid of
-    edges is refined three times around the best. Both quantiles may also lie in the last bucket, which any
-    failure rate of at least `tail` agrees with, or both in the first.
+    buckets: LogBuckets
+    margin: float
+    relative: bool
+
+    def __call__(self, position: FloatArray) -> FloatArray:
+        """[...] edge positions of the candidate's cut."""
+        width = math.log(self.buckets.ratio)
+        if self.relative:
+            steps = math.log1p(self.margin) / width
+            return position + (round(steps) if abs(steps - round(steps)) < 1e-6 else steps)
+        value = self.buckets.low * np.exp(width * position) + self.margin
+        return np.log(np.maximum(value, self.buckets.low) / self.buckets.low) / width
+
+
+def pooled_cut(
+    curve0: FloatArray, curve1: FloatArray, share0: FloatArray, *, tail: float, move: Move
+) -> FloatArray:
+    """[...] edge position, for the baseline, of the cut that both arms together exceed at rate `tail`.
+
+    curve0, curve1: [..., E] exceedance rates; share0: [...] weight of the baseline. A relative move keeps
+    the pooled rate a straight line between edges; an absolute one does not, and the bracketing pair of edges
+    is divided thrice by 16.
     """
-    weight0, weight1 = size0[..., None], size1[..., None]
-    target = np.asarray(tail)
+    weight = share0[..., None]
 
-    def ratio(position: FloatArray) -> FloatArray:
-        return log_likelihood_ratio(weight0, along(curve0, position), target) + log_likelihood_ratio(
-            weight1, along(curve1, move(position)), target
-        )
+    def pooled(position: FloatArray) -> FloatArray:
+        return weight * along(curve0, position) + (1 - weight) * along(curve1, move(position))
 
-    edges = np.arange(curve0.shape[-1], dtype=np.float64)
-    position = np.broadcast_to(edges, curve0.shape)
-    reach = 1.0
-    best, least = position[..., :1], np.full((*curve0.shape[:-1], 1), np.inf)
-    for _ in range(4):
-        values = ratio(position)
-        index = np.argmin(values, axis=-1, keepdims=True)
-        best = np.take_along_axis(position, index, axis=-1)
-        least = np.take_along_axis(values, index, axis=-1)
-        position = best + reach * np.linspace(-1, 1, 17)
-        reach /= 8
-    for end, side in ((-1, -1), (0, 1)):
-        disagreeing = [side * np.maximum(side * curve[..., end], side * tail) for curve in (curve0, curve1)]
-        value = log_likelihood_ratio(size0, disagreeing[0], target)
-        value = (value + log_likelihood_ratio(size1, disagreeing[1], target))[..., None]
-        best = np.where(value < least, edges[end], best)
-        least = np.minimum(value, least)
-    return best[..., 0], least[..., 0]
+    grid = np.broadcast_to(np.arange(curve0.shape[-1], dtype=np.float64), curve0.shape)
+    width = 1.0
+    cut = cut_position(pooled(grid), tail)[..., None]
+    for _ in range(0 if move.relative else 3):
+        start = np.take_along_axis(grid, cut.astype(np.int64), axis=-1)
+        width /= 16
+        grid = start + width * np.arange(17)
+        cut = cut_position(pooled(grid), tail)[..., None]
+    lower = np.minimum(cut.astype(np.int64), grid.shape[-1] - 1)
+    position = np.take_along_axis(grid, lower, axis=-1) + (cut - lower) * width
+    return np.minimum(position[..., 0], curve0.shape[-1] - 1)
 
 
-def moved(buckets: LogBuckets, position: FloatArray, *, margin: float, relative: bool) -> FloatArray:
-    """Where the candidate is cut so that the margin is taken off it; positions in edges."""
-    width = math.log(buckets.ratio)
-    if relative:
-        steps = math.log1p(margin) / width
-        return position + (round(steps) if abs(steps - round(steps)) < 1e-6 else steps)
-    value = buckets.low * np.exp(width * position) + margin
-    return np.log(np.maximum(value, buckets.low) / buckets.low) / width
+def shape_factor(
+    curve0: FloatArray, curve1: FloatArray, share0: FloatArray, *, tail: float, move: Move
+) -> FloatArray:
+    """[...] variance of the exceedance score at the pooled quantile, over that for arms alike in shape.
+
+    The pooled quantile leans towards the arm with the denser values around it, and takes part of that arm's
+    noise with it: the factor is the mean square of both densities there over their squared mean. They are
+    taken from about half the tail beyond the cut to once more before it.
+    """
+    wide = min(tail, 1 - tail)
+    ends = [
+        pooled_cut(curve0, curve1, share0, tail=level, move=move)[..., None]
+        for level in (tail + wide * (1 - wide), tail - wide / 2)
+    ]
+    density0 = (along(curve0, ends[0]) - along(curve0, ends[1]))[..., 0]
+    density1 = (along(curve1, move(ends[0])) - along(curve1, move(ends[1])))[..., 0]
+    mean = share0 * density0 + (1 - share0) * density1
+    square = share0 * density0**2 + (1 - share0) * density1**2
+    return np.where(mean > 0, square / np.where(mean > 0, mean, 1.0) ** 2, 1.0)
 
 
 def at_cut(above: FloatArray, position: FloatArray) -> FloatArray:
@@ -109,11 +119,16 @@ def at_cut(above: FloatArray, position: FloatArray) -> FloatArray:
     return along(above, np.broadcast_to(position[..., None], (*above.shape[:-1], 1)))[..., 0]
 
 
-def exceedance_z(t: Table, ratio: FloatArray, tail: float) -> FloatArray:
-    """Signed, corrected root of the log likelihood ratio at the common cut, whose table is given."""
-    rate = np.full_like(t.rate0, tail)
-    root = np.sign(t.rate1 - t.rate0) * np.sqrt(2 * np.maximum(ratio, 0.0) / t.heterogeneity)
-    return corrected(root, skewness(t, rate, rate, np.ones(())))
+def bounded(t: Table, position: FloatArray, last: int, tail: float) -> Table:
+    """The table of the cut, where the cut is the first or last edge.
+
+    Beyond the last edge are failures: two arms that both fail more often than `tail` have the same quantile,
+    which is inf, however often they do. Likewise two arms below the first edge.
+    """
+    rates = (t.rate0, t.rate1)
+    rates = tuple(np.where(position >= last, np.minimum(rate, tail), rate) for rate in rates)
+    rates = tuple(np.where(position <= 0, np.maximum(rate, tail), rate) for rate in rates)
+    return replace(t, rate0=rates[0], rate1=rates[1])
 
 
 def exceedance_contributions(n0: FloatArray, x0: FloatArray, n1: FloatArray, x1: FloatArray) -> Contributions:

@@ -25,6 +25,7 @@ _DRIFT_STEPS = 8  # a doubling of the drift; calibrations are shared within 4.4%
 _DRIFT_RANGE = (1.0, 32.0)
 _NEGLIGIBLE = 1e-11  # probability below which a look is not worth a boundary
 _CACHED_LOOKS = 512
+_DISBELIEF = 4.0
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,15 @@ class SequentialMixture:
             raise ValueError("there has been no look yet")
         if not all(0 < t <= 1 for t in fractions):
             raise ValueError(f"information fractions must lie in (0, 1], got {list(fractions)}")
-        looks = [(float(t), float(t)) for t in fractions]
+        times = [float(t) for t in fractions]
         if variances is not None and variances[0] > 0:
-            unit = fractions[0] / variances[0]
-            looks = [(float(t), float(v) * unit) for t, v in zip(fractions, variances, strict=True)]
+            # an early variance is noisy: a scale that it puts far off the fractions is not believed
+            unit = times[0] / variances[0]
+            times = [
+                min(max(v * unit, t / _DISBELIEF), t * _DISBELIEF)
+                for t, v in zip(times, variances, strict=True)
+            ]
+        looks = [(float(t), time) for t, time in zip(fractions, times, strict=True)]
         return self._progress(tuple(looks)).critical
 
     def p_value(self, fractions: Sequence[float], zs: Sequence[float]) -> float | None:

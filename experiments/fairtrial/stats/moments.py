@@ -91,8 +91,8 @@ def means_score(m: Means | None, *, margin: float, relative: bool, greater: bool
 
 
 def means_effect(m: Means | None, *, relative: bool) -> Effect | None:
-    """Estimates and Wald standard error; None without one, or for the ratio to a mean of 0."""
-    if m is None or (relative and m.mean0 == 0):
+    """Estimates and Wald standard error; None without one, or for the ratio to a mean of about 0."""
+    if m is None or (relative and np.abs(m.mean0) <= 1e-12 * np.abs(m.mean1)):
         return None
     mean0, mean1 = float(m.mean0), float(m.mean1)
     ratio = mean1 / mean0 if relative else 1.0
@@ -105,27 +105,34 @@ def means_effect(m: Means | None, *, relative: bool) -> Effect | None:
 def means_interval(m: Means | None, *, relative: bool, critical: float) -> tuple[float, float] | None:
     """The margins that neither one-sided claim beats at `critical`: the contrast inverted.
 
-    For a ratio that is Fieller's interval (with the skewness at the estimated ratio); -inf and inf where
-    the baseline's mean is not clearly away from 0.
+    For a ratio that is Fieller's interval; -inf and inf where the baseline's mean is not clearly away from 0.
     """
     effect = means_effect(m, relative=relative)
     if m is None or effect is None:
         return None
     if math.isinf(critical):
         return (-math.inf, math.inf)
-    skewness = float(m.skewness(effect.effect + 1 if relative else 1.0))
-    t_lower, t_upper = reskewed(critical, skewness), reskewed(-critical, skewness)
+    lower, upper = (_margin_at(m, effect, z, relative=relative) for z in (critical, -critical))
+    return (-math.inf if lower is None else lower, math.inf if upper is None else upper)
+
+
+def _margin_at(m: Means, effect: Effect, z: float, *, relative: bool) -> float | None:
+    """The margin at which z is this; None if a ratio has none.
+
+    The skewness of a ratio's contrast depends on the margin, a little: it is iterated.
+    """
     if not relative:
-        return (
-            effect.effect - t_lower * effect.standard_error,
-            effect.effect - t_upper * effect.standard_error,
-        )
-    lower, upper = _fieller(m, t_lower), _fieller(m, t_upper)
-    return (-math.inf if lower is None else lower[0], math.inf if upper is None else upper[1])
+        return effect.effect - reskewed(z, float(m.skewness(1.0))) * effect.standard_error
+    margin: float | None = effect.effect
+    for _ in range(8):
+        if margin is None:
+            return None
+        margin = _fieller(m, reskewed(z, float(m.skewness(1 + margin))))
+    return margin
 
 
-def _fieller(m: Means, t: float) -> tuple[float, float] | None:
-    """Both margins at which the contrast of a ratio is t standard errors from 0; None if there are none."""
+def _fieller(m: Means, t: float) -> float | None:
+    """The margin at which the contrast of a ratio is t standard errors from 0; None if there is none."""
     t2 = t * t * float(m.inflation)
     mean0, mean1 = float(m.mean0), float(m.mean1)
     a = mean0**2 - t2 * float(m.variance0)
@@ -133,5 +140,4 @@ def _fieller(m: Means, t: float) -> tuple[float, float] | None:
     c = mean1**2 - t2 * float(m.variance1)
     if a <= 0 or b * b - a * c < 0:
         return None
-    root = math.sqrt(b * b - a * c)
-    return ((b - root) / a - 1, (b + root) / a - 1)
+    return (b - math.copysign(math.sqrt(b * b - a * c), t)) / a - 1

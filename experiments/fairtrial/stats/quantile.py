@@ -1,12 +1,10 @@
 """A quantile of each arm, compared by exceedances of a common cut.
 
-If candidate's q-quantile is baseline's times 1 + margin, then baseline exceeds some cut as often as the
-candidate exceeds that cut times 1 + margin: 1 - q of the time. So both arms' exceedances are two
-proportions which, at the right cut, are 1 - q each. The statistic is the signed root of their likelihood
-ratio at the cut where it is least, corrected as in `binary`. For arms alike in shape that cut is the
-pooled quantile. For arms unlike in shape, and a slower tail usually is, testing at the pooled quantile
-claims harm or safety 7% of the time for 5%, because it leans towards the arm with the denser values there.
-(A z of the difference of quantile estimates errs 11% of the time.)
+If candidate's q-quantile is baseline's times 1 + margin, then candidate / (1 + margin) and baseline exceed
+the pooled q-quantile equally often: two proportions with margin 0, judged as in `binary`. Arms that differ in
+shape there, and a slower tail usually does, add a factor to the variance (`exceedance.shape_factor`; without
+it harm or safety is claimed 7% of the time for 5%). A z of the difference of quantile estimates errs 11% of
+the time.
 
 A relative margin moves the candidate's buckets by a whole number; an absolute one moves its cut. Inside a
 bucket values are taken to be log-uniform. Failed requests (+inf) exceed every cut, moved or not. Rates are
@@ -16,22 +14,22 @@ standardised over strata as in `strata`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from fairtrial.stats.binary import MINIMUM_EVENTS
+from fairtrial.stats.binary import MINIMUM_EVENTS, table_z
 from fairtrial.stats.buckets import LogBuckets
 from fairtrial.stats.exceedance import (
+    Move,
     at_cut,
-    common_cut,
+    bounded,
     cut_position,
     exceedance_contributions,
-    exceedance_z,
     exceedances,
-    moved,
+    pooled_cut,
+    shape_factor,
 )
 from fairtrial.stats.score import Contributions, Effect, FloatArray, Score
 from fairtrial.stats.strata import Table, table, table_terms
@@ -70,22 +68,25 @@ class Exceedances:
         overall = table(n0, np.zeros_like(n0), n1, np.zeros_like(n1))
         return cls(buckets, above0, above1, n0, n1, overall, share0 @ above0, share1 @ above1)
 
-    def _mover(self, *, margin: float, relative: bool) -> Callable[[FloatArray], FloatArray]:
-        return lambda position: moved(self.buckets, position, margin=margin, relative=relative)
+    @property
+    def share0(self) -> FloatArray:
+        """Weight of the baseline in the pooled rate."""
+        return self.overall.size0 / (self.overall.size0 + self.overall.size1)
 
     def cut(self, q: float, *, margin: float, relative: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """[S] exceedances of the common cut by baseline and candidate, and the log likelihood ratio there."""
-        move = self._mover(margin=margin, relative=relative)
-        position, ratio = common_cut(
-            self.curve0, self.curve1, self.overall.size0, self.overall.size1, tail=1 - q, move=move
-        )
+        """[S] exceedances of the pooled quantile by baseline and candidate, and its edge position."""
+        move = Move(self.buckets, margin, relative)
+        position = pooled_cut(self.curve0, self.curve1, self.share0, tail=1 - q, move=move)
         cut0, cut1 = position[..., None], move(position)[..., None]
-        return at_cut(self.above0, cut0), at_cut(self.above1, cut1), ratio
+        return at_cut(self.above0, cut0), at_cut(self.above1, cut1), position
 
     def z(self, q: float, *, margin: float, relative: bool) -> float:
         """Evidence that the quantile's effect is above the margin."""
-        x0, x1, ratio = self.cut(q, margin=margin, relative=relative)
-        return float(exceedance_z(table(self.n0, x0, self.n1, x1), ratio, 1 - q))
+        x0, x1, position = self.cut(q, margin=margin, relative=relative)
+        t = bounded(table(self.n0, x0, self.n1, x1), position, self.curve0.size - 1, 1 - q)
+        move = Move(self.buckets, margin, relative)
+        factor = shape_factor(self.curve0, self.curve1, self.share0, tail=1 - q, move=move)
+        return float(table_z(t, margin=0.0, relative=False) / np.sqrt(factor))
 
     def quantile(self, curve: FloatArray, q: float) -> float:
         """An arm's quantile; `low` if it lies below, inf if too many requests failed."""
@@ -174,7 +175,7 @@ def quantile_interval(
 ) -> tuple[float, float] | None:
     """The margins that neither one-sided claim beats at `critical`: the score inverted.
 
-    Ratios are tested on the bucket grid and z interpolated between. Bounds out of reach are -1 or -inf
+    Ratios are tested on the bucket grid and z interpolated between; the estimate is always inside. Bounds out of reach are -1 or -inf
     below, and inf above. None without data in both arms of some stratum.
     """
     _check_quantile(q)
@@ -202,7 +203,7 @@ def _inverted(data: Exceedances, q: float, *, relative: bool, critical: float) -
         return ends
     width = math.log(data.buckets.ratio)
 
-    def marginat_cut(step: float) -> float:
+    def margin_at(step: float) -> float:
         return math.expm1(step * width) if relative else step
 
     if relative:
@@ -219,17 +220,21 @@ def _inverted(data: Exceedances, q: float, *, relative: bool, critical: float) -
         """Where the evidence for an effect beyond it, on the side of `sign`, falls to the critical value."""
 
         def z(step: float) -> float:
-            return sign * data.z(q, margin=marginat_cut(step), relative=relative)
+            return sign * data.z(q, margin=margin_at(step), relative=relative)
 
         outside = -sign * limit
         outside_z = z(outside)
         if outside_z < critical:
             return ends[0] if sign > 0 else ends[1]
         inside: float = start
-        inside_z = z(inside)
-        while inside_z >= critical:  # the estimate is itself rejected when all the data are in few buckets
-            inside, outside, outside_z = inside + sign * resolution, inside, inside_z
+        inside_z, stride = z(inside), resolution
+        # where a bucket holds much of the data the estimate itself may be rejected: step out of there
+        while inside_z >= critical and abs(inside) < limit:
+            outside, outside_z = inside, inside_z
+            inside, stride = inside + sign * stride, 2 * stride
             inside_z = z(inside)
+        if inside_z >= critical:
+            return ends[1] if sign > 0 else ends[0]
         while abs(outside - inside) > resolution:
             middle = (inside + outside) / 2
             middle = float(round(middle)) if relative else middle
@@ -238,7 +243,7 @@ def _inverted(data: Exceedances, q: float, *, relative: bool, critical: float) -
                 outside, outside_z = middle, middle_z
             else:
                 inside, inside_z = middle, middle_z
-        share = (critical - inside_z) / (outside_z - inside_z)
-        return marginat_cut(inside + share * (outside - inside))
+        share = (critical - inside_z) / (outside_z - inside_z) if outside_z > inside_z else 1.0
+        return margin_at(inside + share * (outside - inside))
 
-    return bound(1), bound(-1)
+    return min(bound(1), effect), max(bound(-1), effect)

@@ -1,4 +1,8 @@
-"""`fairtrial`, killed by itself with SIGKILL at a journal entry: `killed.py NUMBER before|after VERB ...`."""
+"""`fairtrial`, killed by itself with SIGKILL at a journal entry: `killed.py NUMBER WHEN VERB ...`.
+
+WHEN is `after` (the entry with this number is written) or `unjournalled` (the effect with this number is
+made, and its entry is not). Before an effect is the same as after the entry that it is intended.
+"""
 
 import os
 import signal
@@ -6,6 +10,7 @@ import sys
 from typing import Any
 
 from fairtrial.cli import main
+from fairtrial.journal.entries import Kind
 from fairtrial.journal.store import Journal
 
 NUMBER, WHEN = int(sys.argv[1]), sys.argv[2]
@@ -13,12 +18,12 @@ _append = Journal.append
 _count = 0
 
 
-def _append_or_die(journal: Journal, *args: Any, **details: Any) -> int:
+def _append_or_die(journal: Journal, kind: Kind, *args: Any, **details: Any) -> int:
     global _count  # noqa: PLW0603
-    _count += 1
-    if _count == NUMBER and WHEN == "before":
+    _count += WHEN == "after" or kind is Kind.DONE
+    if _count == NUMBER and WHEN == "unjournalled":
         os.kill(os.getpid(), signal.SIGKILL)
-    seq = _append(journal, *args, **details)
+    seq = _append(journal, kind, *args, **details)
     if _count == NUMBER and WHEN == "after":
         os.kill(os.getpid(), signal.SIGKILL)
     return seq

@@ -22,9 +22,16 @@ def test_fewer_than_thirty_batches_say_nothing() -> None:
     rng = np.random.default_rng(1)
     scores, variances = rng.standard_normal(29), np.ones(29)
     assert batch_inflation(scores, variances) is None
-    empty = np.zeros(5)  # batches without data do not count
-    assert batch_inflation(np.r_[scores, empty], np.r_[variances, empty]) is None
     assert batch_inflation(np.r_[scores, 0.1], np.r_[variances, 1.0]) is not None
+
+
+def test_batches_in_which_nothing_happened_say_nothing_either() -> None:
+    rng = np.random.default_rng(1)
+    quiet = np.zeros(100)
+    for informative, known in ((9, False), (10, True)):
+        scores, variances = rng.standard_normal(informative), np.ones(informative)
+        found = batch_inflation(np.r_[scores, quiet], np.r_[variances, quiet])
+        assert (found is not None) is known
 
 
 @pytest.mark.parametrize(("batches", "cost"), [(30, 1.16), (200, 1.07)])
