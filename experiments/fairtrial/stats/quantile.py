@@ -175,8 +175,8 @@ def quantile_interval(
 ) -> tuple[float, float] | None:
     """The margins that neither one-sided claim beats at `critical`: the score inverted.
 
-    Ratios are tested on the bucket grid and z interpolated between; the estimate is always inside. Bounds out of reach are -1 or -inf
-    below, and inf above. None without data in both arms of some stratum.
+    Ratios are tested on the bucket grid and z interpolated between; the estimate is always inside. Bounds
+    out of reach are -1 or -inf below, and inf above. None without data in both arms of some stratum.
     """
     _check_quantile(q)
     data = Exceedances.of(hist0, hist1, buckets)
