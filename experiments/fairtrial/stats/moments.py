@@ -45,7 +45,7 @@ class Means:
     def skewness(self, ratio: FloatArray | float) -> FloatArray:
         """Skewness of mean1 - ratio mean0, within -1 and 1."""
         variance = self.variance(ratio)
-        some = variance > 0
+        some = variance > 1e-150  # below, its power of 1.5 underflows
         third = np.where(some, self.third1 - ratio**3 * self.third0, 0.0)
         return np.clip(third / np.where(some, variance, 1.0) ** 1.5, -1.0, 1.0)
 
