@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,22 +79,12 @@ class Trial:
 
         Raises FairtrialError; interrupting the kernel shuts everything down.
         """
-        from fairtrial.clock import SystemClock
-        from fairtrial.console.choose import choose
-        from fairtrial.console.interface import Console
+        from fairtrial.console.of_plan import console_of
         from fairtrial.controller.session import Options, start
 
-        def console(plan: Plan) -> Console:
-            return choose(
-                sys.stderr,
-                sys.stderr,
-                title=plan.experiment.metadata.name,
-                max_duration=plan.experiment.spec.traffic.load_test.max_duration,
-                clock=SystemClock(),
-                environ=os.environ,
-            )
-
-        return Run(start(self.path, Options(Path(runs) if runs else None), console).path)
+        options = Options(Path(runs) if runs else None)
+        folder = start(self.path, options, lambda plan: console_of(plan, results=sys.stderr))
+        return Run(folder.path)
 
 
 def load(path: Path | str) -> Trial:

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from fairtrial.cli.output import as_json, output_option, print_json
+from fairtrial.experiment.defaults import filled_in
 from fairtrial.experiment.quantities import format_duration, format_rate
 from fairtrial.experiment.reading import load
 from fairtrial.planning.claims import horizon
-from fairtrial.planning.defaults import defaults_of
 from fairtrial.planning.plan import Plan, plan_of
 from fairtrial.planning.words import in_words
 
@@ -59,12 +59,8 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"  {metric.name:12} {metric.role}: {bound} {said.margin}, {horizon_of}"
     yield ""
     yield "defaults filled in"
-    for path, value in defaults_of(plan.experiment):
-        yield f"  {path}: {_shown(value)}"
-
-
-def _shown(value: Any) -> str:
-    return "[]" if value == () else str(value)
+    for default in filled_in(plan.experiment):
+        yield f"  {default.path}: {default.value}"
 
 
 def _document(plan: Plan) -> dict[str, Any]:
@@ -76,5 +72,5 @@ def _document(plan: Plan) -> dict[str, Any]:
         "metrics": {
             m.name: {"maxObservations": m.max_observations, "paired": m.paired} for m in plan.claims.metrics
         },
-        "defaults": {path: _shown(value) for path, value in defaults_of(plan.experiment)},
+        "defaults": {default.path: default.value for default in filled_in(plan.experiment)},
     }

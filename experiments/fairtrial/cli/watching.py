@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from collections.abc import Generator
@@ -12,9 +11,8 @@ from types import FrameType
 from typing import NoReturn
 
 from fairtrial.cli.output import as_json, print_json
-from fairtrial.clock import SystemClock
-from fairtrial.console.choose import choose
 from fairtrial.console.interface import Console
+from fairtrial.console.of_plan import console_of
 from fairtrial.console.summary import exit_code
 from fairtrial.errors import ExitCode
 from fairtrial.journal.folder import RunFolder
@@ -24,15 +22,7 @@ from fairtrial.planning.plan import Plan
 
 def console_for(plan: Plan) -> Console:
     """A live view, plain lines, or nothing when the answer is a JSON document."""
-    return choose(
-        sys.stderr,
-        sys.stdout,
-        title=plan.experiment.metadata.name,
-        max_duration=plan.experiment.spec.traffic.load_test.max_duration,
-        clock=SystemClock(),
-        environ=os.environ,
-        quiet=as_json(),
-    )
+    return console_of(plan, results=sys.stdout, quiet=as_json())
 
 
 @contextmanager

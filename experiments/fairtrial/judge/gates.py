@@ -15,6 +15,8 @@ from fairtrial.stats.sample_ratio import dirichlet_log_e_values
 #: Part of an arm's values that may be unusable (NaN, infinite, negative latency), and by which the
 #: candidate may lack more values than the baseline, for whatever reason.
 _TOLERATED_LACK = 0.05
+#: Part of the baseline's requests that may fail, and requests before that is known.
+_BROKEN, _KNOWN = 0.5, 20
 _LACKING = (Exclusion.UNUSABLE_VALUE, Exclusion.ABSENT_VALUE, Exclusion.FAILED)
 
 
@@ -68,7 +70,8 @@ def gates(spec: JudgeSpec, evidence: Evidence, candidate: str, ratio: SampleRati
         made.insert(0, _sample_ratio_gate(ratio))
     if spec.warm_up > 0:
         made.append(_warm_up(spec, evidence))
-    return tuple(made)
+    broken = _broken_baseline(spec, evidence)
+    return (*made, broken) if broken else tuple(made)
 
 
 def _sample_ratio_gate(ratio: SampleRatio) -> Gate:
@@ -110,6 +113,19 @@ def _usable_values(spec: JudgeSpec, evidence: Evidence, candidate: str) -> Gate:
                 f"against {percent(lacking[0])} of those to {spec.baseline}",
             )
     return Gate("usableValues", True, "The metrics' values can be used.")
+
+
+def _broken_baseline(spec: JudgeSpec, evidence: Evidence) -> Gate | None:
+    """An outage of the baseline is no merit of the candidate's."""
+    requests = requests_of(evidence, spec.baseline)
+    failed = int(evidence.errors[:, evidence.arm(spec.baseline)].sum())
+    if requests < _KNOWN or failed <= _BROKEN * requests:
+        return None
+    return Gate(
+        "baselineAnswers",
+        False,
+        f"{percent(failed / requests)} of the requests to {spec.baseline} failed: to beat that proves nothing.",
+    )
 
 
 def _share(evidence: Evidence, metric: MetricSpec, arm: str, reasons: tuple[Exclusion, ...]) -> float:

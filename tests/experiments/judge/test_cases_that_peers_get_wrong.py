@@ -208,3 +208,10 @@ def test_negative_latencies_do_not_make_a_candidate_fast():
     verdict = last_verdict(plan(objective), table)
     assert verdict.decision is Decision.INCONCLUSIVE
     assert any("of latency of v2 that cannot be used" in note for note in verdict.notes)
+
+
+def test_a_baseline_that_is_down_is_not_beaten():
+    table = Load(failing=(0.9, 0.0), seconds=40).table()
+    verdict = last_verdict(plan(dataclasses.replace(ERROR_RATE, role=Role.OBJECTIVE)), table)
+    assert verdict.decision is Decision.INCONCLUSIVE
+    assert any("of the requests to v1 failed" in gate.message for gate in verdict.gates if not gate.passed)
