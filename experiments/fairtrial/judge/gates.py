@@ -124,7 +124,8 @@ def _broken_baseline(spec: JudgeSpec, evidence: Evidence) -> Gate | None:
     return Gate(
         "baselineAnswers",
         False,
-        f"{percent(failed / requests)} of the requests to {spec.baseline} failed: to beat that proves nothing.",
+        f"{percent(failed / requests)} of the requests to {spec.baseline} failed: "
+        f"beating that proves nothing.",
     )
 
 
