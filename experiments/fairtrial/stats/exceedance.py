@@ -73,7 +73,7 @@ def pooled_cut(
 
     curve0, curve1: [..., E] exceedance rates; share0: [...] weight of the baseline. A relative move keeps
     the pooled rate a straight line between edges; an absolute one does not, and the bracketing pair of edges
-    is divided thrice by 16.
+    is divided twice by 16.
     """
     weight = share0[..., None]
 
@@ -83,7 +83,7 @@ def pooled_cut(
     grid = np.broadcast_to(np.arange(curve0.shape[-1], dtype=np.float64), curve0.shape)
     width = 1.0
     cut = cut_position(pooled(grid), tail)[..., None]
-    for _ in range(0 if move.relative else 3):
+    for _ in range(0 if move.relative else 2):
         start = np.take_along_axis(grid, cut.astype(np.int64), axis=-1)
         width /= 16
         grid = start + width * np.arange(17)

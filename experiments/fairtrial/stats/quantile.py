@@ -193,8 +193,8 @@ def _estimates(data: Exceedances, q: float, *, relative: bool) -> tuple[float, f
 
 
 def _inverted(data: Exceedances, q: float, *, relative: bool, critical: float) -> tuple[float, float]:
-    """Bisection outwards from the estimate: over whole buckets, between which z is taken to be linear,
-    or over differences.
+    """Doubling steps outwards from the estimate, then bisection: over whole buckets, between which z is taken
+    to be linear, or over differences.
     """
     estimates = _estimates(data, q, relative=relative)
     effect = estimates[2]
@@ -216,25 +216,31 @@ def _inverted(data: Exceedances, q: float, *, relative: bool, critical: float) -
         start, resolution = effect, (data.buckets.ratio - 1) / 4 * min(estimates[:2])
         limit = 2 * float(largest)
 
+    def clamped(step: float) -> float:
+        return min(max(step, -limit), limit)
+
     def bound(sign: int) -> float:
         """Where the evidence for an effect beyond it, on the side of `sign`, falls to the critical value."""
 
         def z(step: float) -> float:
             return sign * data.z(q, margin=margin_at(step), relative=relative)
 
-        outside = -sign * limit
-        outside_z = z(outside)
-        if outside_z < critical:
-            return ends[0] if sign > 0 else ends[1]
         inside: float = start
         inside_z, stride = z(inside), resolution
         # where a bucket holds much of the data the estimate itself may be rejected: step out of there
         while inside_z >= critical and abs(inside) < limit:
-            outside, outside_z = inside, inside_z
-            inside, stride = inside + sign * stride, 2 * stride
+            inside, stride = clamped(inside + sign * stride), 2 * stride
             inside_z = z(inside)
         if inside_z >= critical:
             return ends[1] if sign > 0 else ends[0]
+        outside, stride = clamped(inside - sign * resolution), resolution
+        outside_z = z(outside)
+        while outside_z < critical and abs(outside) < limit:
+            inside, inside_z = outside, outside_z
+            outside, stride = clamped(outside - sign * 2 * stride), 2 * stride
+            outside_z = z(outside)
+        if outside_z < critical:
+            return ends[0] if sign > 0 else ends[1]
         while abs(outside - inside) > resolution:
             middle = (inside + outside) / 2
             middle = float(round(middle)) if relative else middle
@@ -243,7 +249,7 @@ def _inverted(data: Exceedances, q: float, *, relative: bool, critical: float) -
                 outside, outside_z = middle, middle_z
             else:
                 inside, inside_z = middle, middle_z
-        share = (critical - inside_z) / (outside_z - inside_z) if outside_z > inside_z else 1.0
+        share = (critical - inside_z) / (outside_z - inside_z)
         return margin_at(inside + share * (outside - inside))
 
     return min(bound(1), effect), max(bound(-1), effect)
