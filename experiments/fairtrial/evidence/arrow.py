@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fairtrial.evidence.seen import Keys, hash_text
+from fairtrial.evidence.keys import Keys
+from fairtrial.evidence.seen import hash_text
 
 #: A pyarrow.RecordBatch.
 RecordBatch: TypeAlias = Any
@@ -57,14 +58,40 @@ def has_column(batch: RecordBatch, name: str) -> bool:
     return at >= 0 and batch.column(at).null_count < batch.num_rows
 
 
-def floats(batch: RecordBatch, name: str) -> FloatArray | None:
-    """A numeric, boolean or timestamp column as floats, NaN where null; None if it is not there.
+class Numbers(NamedTuple):
+    """A column as floats: NaN where it is null."""
+
+    values: FloatArray  # [n]
+    complete: bool  # nothing is null
+
+
+def numbers(batch: RecordBatch, name: str) -> Numbers:
+    """A numeric, boolean or timestamp column as floats; all NaN if it is not there.
 
     Timestamps become seconds since the epoch.
     """
     if not has_column(batch, name):
-        return None
-    return as_floats(batch.column(batch.schema.get_field_index(name)))
+        return Numbers(np.full(batch.num_rows, np.nan), complete=False)
+    column = batch.column(batch.schema.get_field_index(name))
+    return Numbers(as_floats(column), complete=column.null_count == 0)
+
+
+def floats(batch: RecordBatch, name: str) -> FloatArray | None:
+    """The values of `numbers`, or None if the column is not there."""
+    return numbers(batch, name).values if has_column(batch, name) else None
+
+
+def failures(batch: RecordBatch, name: str) -> Index:
+    """Positions of requests without an answer (0, or not known), or answered by an error (400 and above)."""
+    at = batch.schema.get_field_index(name)
+    column = batch.column(at)
+    if column.null_count or not pa.types.is_integer(column.type):
+        status = numbers(batch, name).values
+    else:
+        status = column.to_numpy(zero_copy_only=False)
+    if status.size and status.min() > 0 and status.max() < 400:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(~((status > 0) & (status < 400)))
 
 
 def not_null(batch: RecordBatch, name: str) -> BoolArray:
@@ -113,6 +140,10 @@ def positions(batch: RecordBatch, name: str, values: Sequence[str]) -> Index:
     among = pa.array(values, pa.string())
     if pa.types.is_dictionary(column.type):
         known = _positions(column.dictionary.cast(pa.string()), among)
+        if not column.null_count:
+            codes = column.indices.to_numpy(zero_copy_only=False)
+            same = np.array_equal(known, np.arange(known.size))
+            return codes.astype(np.int64) if same else known.take(codes)
         codes = column.indices.cast(pa.int64()).fill_null(known.size).to_numpy(zero_copy_only=False)
         return np.append(known, -1)[codes]
     return _positions(column.cast(pa.string()), among)

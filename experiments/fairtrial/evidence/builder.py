@@ -6,30 +6,30 @@ import numpy as np
 
 from fairtrial.errors import UsageError
 from fairtrial.evidence.arrow import (
-    BoolArray,
     FloatArray,
     Index,
-    Numbered,
     RecordBatch,
     Tabular,
-    floats,
     hashes,
     names,
+    numbers,
     positions,
     record_batches,
     rows_where,
-    whole_numbers,
 )
-from fairtrial.evidence.metric import MetricSums, is_failed, read_values
+from fairtrial.evidence.chunk import CHUNK, Chunk
+from fairtrial.evidence.metric import MetricSums, check_tables
 from fairtrial.evidence.pairs import Halves, PairJoin, Pairs
+from fairtrial.evidence.reading import Reading, read
 from fairtrial.evidence.rows import Entries
 from fairtrial.evidence.seen import SeenKeys
-from fairtrial.evidence.strata import StratumIndex
-from fairtrial.evidence.tables import CountTable
+from fairtrial.evidence.strata import Cells, StratumIndex
+from fairtrial.evidence.tables import CountTable, EventTable
 from fairtrial.evidence.tally import Tally
-from fairtrial.judge.evidence import Evidence, Exclusion, IntArray, arms_of
+from fairtrial.evidence.units import UnitBook, UnitEntries
+from fairtrial.judge.evidence import Evidence, Excluded, Exclusion, IntArray, arms_of
 from fairtrial.judge.geometry import check_spec, reporting_buckets
-from fairtrial.judge.spec import JudgeSpec
+from fairtrial.judge.spec import JudgeSpec, Kind, MetricSpec
 
 REQUIRED = ("arm", "time", "latency", "status")
 #: Times beyond this are not seconds since the epoch, whatever they are (milliseconds, say).
@@ -45,6 +45,8 @@ class EvidenceBuilder:
         Raises ValueError if the spec cannot be judged.
         """
         check_spec(spec)
+        for metric in spec.metrics:
+            check_tables(metric)
         self._spec = spec
         self._arms = arms_of(spec)
         self._origin = origin
@@ -54,9 +56,15 @@ class EvidenceBuilder:
         self._unit_keys = SeenKeys()
         self._units: dict[str, IntArray] = {}
         self._buckets = reporting_buckets()
-        self._requests = CountTable(len(self._arms), 2)
+        self._requests = EventTable(len(self._arms))
         self._latencies = CountTable(len(self._arms), self._buckets.count)
-        self._sums = [MetricSums(metric, len(self._arms)) for metric in spec.metrics]
+        self._sums = [
+            MetricSums(metric, len(self._arms))
+            for metric in spec.metrics
+            if not metric.by_unit and not _is_error_rate(metric)
+        ]
+        self._by_unit = [metric for metric in spec.metrics if metric.by_unit]
+        self._book = UnitBook(self._by_unit, len(self._arms))
         paired = sum(metric.paired for metric in spec.metrics)
         self._joins = [PairJoin(paired) for _ in spec.candidates]
         self._tally = Tally(self._arms)
@@ -72,9 +80,8 @@ class EvidenceBuilder:
                 raise UsageError(
                     f"the observations have no column {missing[0]}; they have {', '.join(batch.schema.names)}"
                 )
-            kept, arm = self._usable(batch)
-            if kept.num_rows:
-                self._add(kept, arm)
+            for start in range(0, batch.num_rows, CHUNK):
+                self._add(batch.slice(start, CHUNK))
 
     def note(self, reason: Exclusion, count: int) -> None:
         """Count observations that were kept out before they came here."""
@@ -85,12 +92,15 @@ class EvidenceBuilder:
         """All that was added. Its arrays may be views: use it before the next `add`, and only read it."""
         size = len(self._strata.strata)
         requests = self._requests.table(size)
+        excluded = self._tally.excluded.copy()
+        if self._book.switched:
+            excluded[Excluded(Exclusion.SWITCHED_UNIT)] = self._book.switched
         evidence = Evidence(
             arms=self._arms,
             origin=self._origin,
             latest=self._latest,
             strata=tuple(self._strata.strata),
-            requests=requests.sum(axis=-1),
+            requests=requests[..., 0],
             errors=requests[..., 1],
             latencies=self._latencies.table(1)[0],
             units={segment: counts.copy() for segment, counts in self._units.items()},
@@ -98,10 +108,14 @@ class EvidenceBuilder:
                 [(0, 0) if self._latest is None else join.missing(self._latest) for join in self._joins],
                 np.int64,
             ),
-            excluded=self._tally.excluded.copy(),
+            excluded=excluded,
         )
         for sums in self._sums:
             sums.write(evidence)
+        evidence.binary.update(
+            {metric.name: requests.copy() for metric in self._spec.metrics if _is_error_rate(metric)}
+        )
+        self._book.write(evidence)
         return evidence
 
     def merge(self, other: EvidenceBuilder) -> None:
@@ -122,6 +136,7 @@ class EvidenceBuilder:
         self._latencies.merge(other._latencies, np.zeros(1, np.int64))
         for segment, counts in other._units.items():
             self._units[segment] = self._units.get(segment, 0) + counts
+        self._book.merge(other._book, place)
         self._tally.excluded.update(other._tally.excluded)
         self._ids.update(other._ids)
         self._unit_keys.update(other._unit_keys)
@@ -134,61 +149,107 @@ class EvidenceBuilder:
         for mine in self._sums:
             mine.settle()
 
-    def _usable(self, batch: RecordBatch) -> tuple[RecordBatch, Index]:
-        """The rows with a time, a known arm, and an id that did not come before; and their arms."""
-        timed = np.abs(_column(batch, "time")) < _LAST_TIME
-        self.note(Exclusion.NO_TIME, int((~timed).sum()))
-        batch = rows_where(batch, timed)
-        arm = positions(batch, "arm", self._arms)
-        known = arm >= 0
-        self.note(Exclusion.UNKNOWN_ARM, int((~known).sum()))
-        batch, arm = rows_where(batch, known), arm[known]
-        ids = hashes(batch, "id")
-        if ids is None:
-            return batch, arm
-        fresh = ~ids.known
-        fresh[ids.known] = self._ids.add(ids.keys[ids.known])
-        self.note(Exclusion.DUPLICATE, int((~fresh).sum()))
-        return rows_where(batch, fresh), arm[fresh]
+    def _add(self, batch: RecordBatch) -> None:
+        chunk = self._chunk(batch)
+        if not chunk.size:
+            return
+        assert self._origin is not None
+        halves = self._halves(chunk)
+        begin = self._origin + self._spec.warm_up
+        warm = chunk if float(chunk.time.min()) >= begin else chunk[chunk.time >= begin]
+        self._tally.count(Exclusion.WARM_UP, chunk.size - warm.size)
+        if warm.size:
+            self._count_requests(warm)
+            for sums in self._sums:
+                if not sums.metric.paired:
+                    self._add_reading(sums, warm, read(sums.metric, warm, self._tally))
+            if self._by_unit:
+                self._add_units(warm)
+        if halves is None:
+            return
+        arm, halves = halves
+        for candidate, join in enumerate(self._joins):
+            pairs, duplicates = join.add(halves[arm == 0], halves[arm == candidate + 1])
+            self.note(Exclusion.DUPLICATE_HALF, duplicates)
+            self._add_pairs(candidate, pairs)
 
-    def _add(self, batch: RecordBatch, arm: Index) -> None:
-        size = batch.num_rows
-        time = _column(batch, "time")
-        failed = is_failed(_column(batch, "status"))
-        segment, segments = names(batch, "segment")
+    def _chunk(self, batch: RecordBatch) -> Chunk:
+        """The rows with a time, a known arm, and an id that did not come before."""
+        time = numbers(batch, "time").values
+        if not (time.min() > -_LAST_TIME and time.max() < _LAST_TIME):
+            timed = np.abs(time) < _LAST_TIME
+            self.note(Exclusion.NO_TIME, int((~timed).sum()))
+            batch, time = rows_where(batch, timed), time[timed]
+        arm = positions(batch, "arm", self._arms)
+        if arm.size and arm.min() < 0:
+            known = arm >= 0
+            self.note(Exclusion.UNKNOWN_ARM, int((~known).sum()))
+            batch, time, arm = rows_where(batch, known), time[known], arm[known]
+        ids = hashes(batch, "id")
+        if ids is not None:
+            fresh = ~ids.known
+            fresh[ids.known] = self._ids.add(ids.keys[ids.known])
+            if not fresh.all():
+                self.note(Exclusion.DUPLICATE, int((~fresh).sum()))
+                batch, time, arm = rows_where(batch, fresh), time[fresh], arm[fresh]
+            self._ids.release()
+        return Chunk(batch, time, arm, self._cells(batch, time, arm))
+
+    def _cells(self, batch: RecordBatch, time: FloatArray, arm: Index) -> Cells:
+        """Where each row belongs; the split's assignments are counted on the way."""
+        if not time.size:
+            return Cells(np.zeros(0, np.int64), arm, len(self._arms))
+        earliest, latest = float(time.min()), float(time.max())
         if self._origin is None:
             self._origin = float(time[0])
-        self._latest = max(float(time.max()), self._latest if self._latest is not None else -np.inf)
-        number = np.floor((time - self._origin) / self._spec.batch_seconds).astype(np.int64)
-        stratum = self._strata.places(segment, segments, number)
-        warm = time >= self._origin + self._spec.warm_up
-        self.note(Exclusion.WARM_UP, int((~warm).sum()))
+        self._latest = latest if self._latest is None else max(latest, self._latest)
+        segment, segments = names(batch, "segment")
         self._count_units(batch, arm, segment, segments)
-        self._count_requests(batch, stratum, arm, failed, warm)
+        ends = np.floor((np.array([earliest, latest]) - self._origin) / self._spec.batch_seconds)
+        if ends[0] == ends[1]:
+            number = ends[:1].astype(np.int64)
+        else:
+            number = np.floor((time - self._origin) / self._spec.batch_seconds).astype(np.int64)
+        return self._strata.cells(segment, segments, number, arm, len(self._arms))
 
-        row, row_known = whole_numbers(batch, "row") or _unknown(size)
-        paired_values: list[FloatArray] = []
-        for sums in self._sums:
-            values = read_values(sums.metric, batch, failed=failed, arm=arm, tally=self._tally)
-            if sums.metric.paired:
-                paired_values.append(values)
-                continue
-            entries = Entries(stratum, arm, values[:, None], time, row, row_known)
-            use = warm & ~np.isnan(values)
-            self._add_entries(sums, entries if use.all() else entries[use], settle_later=False)
+    def _add_reading(self, sums: MetricSums, chunk: Chunk, reading: Reading) -> None:
+        cells, values = chunk.cells, reading.values
+        if sums.metric.once_per_row:
+            entries = Entries(cells.stratum, cells.side, values, chunk.time, *chunk.row)
+            self._add_entries(sums, entries if reading.use is None else entries[reading.use])
+        elif reading.use is None:
+            sums.add(cells, values)
+        else:
+            use = np.flatnonzero(reading.use)
+            sums.add(cells[use], values[use])
 
-        pair = whole_numbers(batch, "pair")
+    def _add_units(self, chunk: Chunk) -> None:
+        known = chunk.unit.known
+        place = np.cumsum(known) - 1  # among the requests of known units
+        found: list[UnitEntries] = []
+        for metric in self._by_unit:
+            reading = read(metric, chunk, self._tally)
+            if reading.use is None:
+                found.append(UnitEntries(place, reading.values))
+            else:
+                found.append(UnitEntries(place[reading.use], reading.values[reading.use]))
+        self._book.add(chunk.unit.keys[known], chunk.cells[known], chunk.time[known], found)
+
+    def _halves(self, chunk: Chunk) -> tuple[Index, Halves] | None:
+        """The halves of pairs, and the arm of each; None if there is no column `pair`."""
+        pair = chunk.pair
         if pair is None:
-            return
-        matrix = np.stack(paired_values, axis=-1) if paired_values else np.zeros((size, 0))
-        halves = Halves(pair.keys, time, stratum, row, row_known, matrix)
-        base = halves[pair.known & (arm == 0)]
-        for candidate, join in enumerate(self._joins):
-            pairs, duplicates = join.add(base, halves[pair.known & (arm == candidate + 1)])
-            self.note(Exclusion.DUPLICATE_HALF, duplicates)
-            self._add_pairs(candidate, pairs, settle_later=False)
+            return None
+        readings = [read(sums.metric, chunk, self._tally) for sums in self._sums if sums.metric.paired]
+        columns = [
+            values if use is None else np.where(use, values, np.nan)
+            for values, use in ((each.values[:, 0], each.use) for each in readings)
+        ]
+        matrix = np.stack(columns, axis=-1) if columns else np.zeros((chunk.size, 0))
+        halves = Halves(pair.keys, chunk.time, chunk.cells.stratum, *chunk.row, matrix)
+        return chunk.arm[pair.known], halves[pair.known]
 
-    def _add_pairs(self, candidate: int, pairs: Pairs, *, settle_later: bool) -> None:
+    def _add_pairs(self, candidate: int, pairs: Pairs, *, settle_later: bool = False) -> None:
         if self._origin is None or not pairs.time.size:
             return
         warm = pairs.began >= self._origin + self._spec.warm_up
@@ -202,19 +263,22 @@ class EvidenceBuilder:
             use = warm & ~np.isnan(values).any(axis=-1)
             self._add_entries(sums, entries[use], settle_later=settle_later)
 
-    def _add_entries(self, sums: MetricSums, entries: Entries, *, settle_later: bool) -> None:
-        loose = sums.add(entries, settle_later=settle_later)
+    def _add_entries(self, sums: MetricSums, entries: Entries, *, settle_later: bool = False) -> None:
+        loose = sums.add_entries(entries, settle_later=settle_later)
         self._tally.count(Exclusion.UNNUMBERED_ROW, loose, metric=sums.metric.name)
 
-    def _count_requests(
-        self, batch: RecordBatch, stratum: Index, arm: Index, failed: BoolArray, warm: BoolArray
-    ) -> None:
-        self._requests.add_cells(stratum[warm], arm[warm], failed[warm].astype(np.int64))
-        latency = _column(batch, "latency")
-        shown = warm & ~failed & (latency >= 0) & (latency < np.inf)
-        self._latencies.add_cells(
-            np.zeros(int(shown.sum()), np.int64), arm[shown], self._buckets.index(latency[shown])
-        )
+    def _count_requests(self, chunk: Chunk) -> None:
+        cells = chunk.cells
+        failed = np.bincount(cells.flat[chunk.failed], minlength=cells.count)
+        self._requests.add_counts(cells, np.stack([cells.counts, failed], axis=-1))
+        latency = chunk.numbers("latency").values
+        hidden = chunk.failed
+        if not (latency.min() >= 0 and latency.max() < np.inf):
+            hidden = np.flatnonzero(chunk.has_failed | ~((latency >= 0) & (latency < np.inf)))
+        position = self._buckets.index(latency)
+        everything = Cells(np.zeros(1, np.int64), chunk.arm, len(self._arms))
+        self._latencies.add_at(everything, position)
+        self._latencies.add_at(everything[hidden], position[hidden], times=-1)
 
     def _count_units(
         self, batch: RecordBatch, arm: Index, segment: Index, segments: list[str | None]
@@ -234,10 +298,7 @@ class EvidenceBuilder:
                 self._units[name] = self._units.get(name, 0) + counts
 
 
-def _column(batch: RecordBatch, name: str) -> FloatArray:
-    values = floats(batch, name)
-    return values if values is not None else np.full(batch.num_rows, np.nan)
-
-
-def _unknown(size: int) -> Numbered:
-    return Numbered(np.zeros(size, np.uint64), np.zeros(size, np.bool_))
+def _is_error_rate(metric: MetricSpec) -> bool:
+    """Whether its table is that of the requests and their errors, which is there anyway."""
+    plain = not (metric.paired or metric.once_per_row or metric.by_unit)
+    return metric.column == "error" and metric.kind is Kind.BINARY and plain

@@ -87,6 +87,9 @@ class LookCutter:
         time = floats(batch, "time")
         if time is None:
             time = np.full(batch.num_rows, np.nan)
+        if self._within(time):
+            yield from self._take(batch)
+            return
         interval, running = self._intervals(time)
         cuts = [0, *(np.flatnonzero(np.diff(running)) + 1).tolist(), batch.num_rows]
         for start, stop in pairwise(cuts):
@@ -104,6 +107,13 @@ class LookCutter:
             self._late += int((~on_time).sum())
             self._any = True
             yield from self._take(rows_where(batch.slice(start, stop - start), on_time))
+
+    def _within(self, time: FloatArray) -> bool:
+        """Whether all of it belongs to the look under way, as most batches do; seen from the ends alone."""
+        if self._start is None or not self._any or self.done:
+            return False
+        ends = (np.array([time.min(), time.max()]) - self._start) / self._interval
+        return bool(np.all(np.abs(ends) < 1e11) and np.all(np.floor(ends) == self._interval_now))
 
     def _intervals(self, time: FloatArray) -> tuple[Index, Index]:
         """Of each observation, its interval of the grid, and the latest begun so far."""

@@ -1,63 +1,25 @@
-"""What one metric makes of observations: which value each has, and the table it is summed into."""
+"""The tables of one metric, and where rows count once the ledger that sees to it."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from fairtrial.evidence.arrow import BoolArray, FloatArray, Index, RecordBatch, floats, not_null
+from fairtrial.evidence.arrow import Index
 from fairtrial.evidence.rows import Entries, RowLedger
-from fairtrial.evidence.tables import BinaryTable, HistogramTable, MetricTable, MomentTable, PairTable
-from fairtrial.evidence.tally import Tally
-from fairtrial.judge.evidence import Evidence, Exclusion, add_moments
+from fairtrial.evidence.strata import Cells
+from fairtrial.evidence.tables import (
+    CappedTable,
+    EventTable,
+    HistogramTable,
+    MetricTable,
+    MomentTable,
+    PairTable,
+)
+from fairtrial.judge.evidence import Evidence, FloatArray, add_moments
 from fairtrial.judge.geometry import quantile_buckets
 from fairtrial.judge.spec import Kind, MetricSpec
 
 
-def is_failed(status: FloatArray) -> BoolArray:
-    """A request without an answer (0, or not known), or answered by an error (400 and above)."""
-    return ~((status > 0) & (status < 400))
-
-
-def read_values(
-    metric: MetricSpec,
-    batch: RecordBatch,
-    *,
-    failed: BoolArray,
-    arm: Index,
-    tally: Tally,
-) -> FloatArray:
-    """[n] the metric's values, NaN where there is none to use; what is left out is counted in `tally`.
-
-    A failed request has the worst value there is: wrong, or infinitely slow. No mean can hold an
-    infinite value, so a mean covers answered requests only.
-    """
-    if metric.column == "error":
-        return failed.astype(np.float64)
-    raw = floats(batch, metric.column)
-    if raw is None:
-        raw = np.full(batch.num_rows, np.nan)
-    if metric.kind is Kind.BINARY:
-        usable = (raw == 0) | (raw == 1)
-    elif metric.kind is Kind.QUANTILE or metric.column == "latency":
-        usable = (raw >= 0) & (raw < np.inf)
-    else:
-        usable = np.isfinite(raw)
-    if not usable.all():
-        without = ~usable & ~failed
-        given = not_null(batch, metric.column) if metric.column in batch.schema.names else failed
-        tally.count_by_arm(Exclusion.UNUSABLE_VALUE, arm[without & given], metric=metric.name)
-        tally.count_by_arm(Exclusion.ABSENT_VALUE, arm[without & ~given], metric=metric.name)
-    if not failed.any():
-        return raw if usable.all() else np.where(usable, raw, np.nan)
-    if metric.kind is Kind.MEAN:
-        tally.count_by_arm(Exclusion.FAILED, arm[failed], metric=metric.name)
-        return np.where(usable & ~failed, raw, np.nan)
-    worst = 0.0 if metric.higher_is_better else (1.0 if metric.kind is Kind.BINARY else np.inf)
-    return np.where(failed, worst, np.where(usable, raw, np.nan))
-
-
 class MetricSums:
-    """A metric's table, and where rows count once the ledger that sees to it."""
+    """Sums of a metric whose observations are requests or pairs."""
 
     def __init__(self, metric: MetricSpec, arms: int) -> None:
         self.metric = metric
@@ -66,21 +28,24 @@ class MetricSums:
         self._once = self._new_table()
         self._ledger = RowLedger(self._sides)
 
-    def add(self, entries: Entries, *, settle_later: bool = False) -> int:
+    def add(self, cells: Cells, values: FloatArray) -> None:
+        """Sum up values each of which counts."""
+        self._free.add(cells, values)
+
+    def add_entries(self, entries: Entries, *, settle_later: bool = False) -> int:
         """Sum entries up; says how many had no row number although rows count once.
 
         settle_later: they come from a merge, which ends with `settle`.
         """
         if not self.metric.once_per_row:
-            self._free.add(entries.stratum, entries.side, entries.values)
+            self._add_to(self._free, entries)
             return 0
         loose, known = entries[~entries.row_known], entries[entries.row_known]
-        self._free.add(loose.stratum, loose.side, loose.values)
+        self._add_to(self._free, loose)
         if settle_later:
             self._ledger.append(known)
         else:
-            first = self._ledger.first(known)
-            self._once.add(first.stratum, first.side, first.values)
+            self._add_to(self._once, self._ledger.first(known))
         return loose.time.size
 
     def merge(self, other: MetricSums, place: Index) -> None:
@@ -94,29 +59,71 @@ class MetricSums:
             return
         first = self._ledger.settle()
         self._once = self._new_table()
-        self._once.add(first.stratum, first.side, first.values)
+        self._add_to(self._once, first)
 
     def write(self, evidence: Evidence) -> None:
-        """Put the table where `Evidence` has it; views, good until the next `add`."""
+        """Put the tables where `Evidence` has them; they may be views, good until the next `add`."""
         name, size = self.metric.name, len(evidence.strata)
         match self._free, self._once:
-            case BinaryTable() as free, BinaryTable() as once:
-                evidence.binary[name] = free.events(size) + once.events(size)
+            case EventTable() as free, EventTable() as once:
+                group = evidence.counts if self.metric.kind is Kind.COUNT else evidence.binary
+                group[name] = free.table(size) + once.table(size)
             case HistogramTable() as free, HistogramTable():
                 evidence.histograms[name] = free.table(size)
             case PairTable() as free, PairTable() as once:
                 evidence.pair_tables[name] = free.table(size) + once.table(size)
             case MomentTable() as free, MomentTable() as once:
-                table = add_moments(free.table(size), once.table(size))
-                (evidence.pair_moments if self.metric.paired else evidence.moments)[name] = table
+                self._write_moments(evidence, _sum(free, once, size))
+            case CappedTable() as free, CappedTable() as once:
+                self._write_moments(evidence, _sum(free.within, once.within, size))
+                evidence.uncapped[name] = _sum(free.raw, once.raw, size)
             case _:
                 raise AssertionError("both tables of a metric are of one kind")
 
+    def _write_moments(self, evidence: Evidence, table: FloatArray) -> None:
+        name, metric = self.metric.name, self.metric
+        if metric.paired:
+            evidence.pair_moments[name] = table
+        elif metric.kind is Kind.RATIO or metric.covariate is not None:
+            evidence.joint[name] = table
+        if not metric.paired and metric.kind is Kind.MEAN:
+            evidence.moments[name] = table if table.shape[-1] == 3 else table[..., [0, 1, 3]]
+
+    def _add_to(self, table: MetricTable, entries: Entries) -> None:
+        table.add(Cells.of(entries.stratum, entries.side, self._sides), entries.values)
+
     def _new_table(self) -> MetricTable:
-        match self.metric.kind:
+        metric, sides = self.metric, self._sides
+        match metric.kind:
             case Kind.BINARY:
-                return PairTable(self._sides) if self.metric.paired else BinaryTable(self._sides)
-            case Kind.MEAN:
-                return MomentTable(self._sides, 2 if self.metric.paired else 1)
+                return PairTable(sides) if metric.paired else EventTable(sides)
+            case Kind.COUNT:
+                return EventTable(sides)
             case Kind.QUANTILE:
-                return HistogramTable(self._sides, quantile_buckets(self.metric))
+                return HistogramTable(sides, quantile_buckets(metric))
+            case Kind.MEAN | Kind.RATIO:
+                variables = 2 if metric.paired else variables_of(metric)
+                if metric.cap is None:
+                    return MomentTable(sides, variables)
+                return CappedTable(sides, variables, cap=metric.cap, capped=2 if metric.paired else 1)
+
+
+def variables_of(metric: MetricSpec) -> int:
+    """Number of values that a request has: numerator, denominator of a ratio, covariate."""
+    return 1 + (metric.denominator is not None) + (metric.covariate is not None)
+
+
+def check_tables(metric: MetricSpec) -> None:
+    """Raises ValueError for what has no table of pairs, or cannot be counted both by row and by unit."""
+    if metric.paired and metric.kind not in (Kind.BINARY, Kind.MEAN):
+        raise ValueError(f"metric {metric.name}: only proportions and means are compared by pair")
+    if metric.by_unit and (metric.paired or metric.once_per_row):
+        raise ValueError(f"metric {metric.name}: units are compared over all requests, not by pair or row")
+    if metric.by_unit and metric.kind is Kind.QUANTILE:
+        raise ValueError(f"metric {metric.name}: quantiles are of requests, not of units")
+    if metric.kind is Kind.RATIO and metric.denominator is None:
+        raise ValueError(f"metric {metric.name} needs a denominator")
+
+
+def _sum(free: MomentTable, once: MomentTable, size: int) -> FloatArray:
+    return add_moments(free.table(size), once.table(size))

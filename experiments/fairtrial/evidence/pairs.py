@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fairtrial.evidence.arrow import BoolArray, FloatArray, Index
-from fairtrial.evidence.seen import Keys, SeenKeys
+from fairtrial.evidence.keys import Keys
+from fairtrial.evidence.seen import SeenKeys
 
 #: Seconds of intended time after which the other half is taken for missing.
 GRACE = 10.0

@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from fairtrial.evidence.arrow import BoolArray, FloatArray, Index
-from fairtrial.evidence.seen import Keys, SeenKeys
+from fairtrial.evidence.keys import Keys
+from fairtrial.evidence.seen import SeenKeys
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Keys = npt.NDArray[np.uint64]
+from fairtrial.evidence.keys import Keys, KeyTable
 
 #: Keys below this are flags in a bitmap: rows and pairs are numbered from 0.
 _DENSE = 1 << 26
@@ -16,11 +16,15 @@ _SEED = 0x9E3779B97F4A7C15
 
 
 class SeenKeys:
-    """A growing set. Small keys are kept in a bitmap, others in sorted runs that are merged as they grow."""
+    """A growing set. Small keys are kept in a bitmap, others in a hash table, which is on disk once large."""
 
     def __init__(self) -> None:
         self._dense = np.zeros(1024, np.bool_)
-        self._runs: list[Keys] = []
+        self._dense_size = 0
+        self._sparse = KeyTable()
+
+    def __len__(self) -> int:
+        return self._dense_size + self._sparse.size
 
     def add(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """Add them all; says of each whether it is the first of its kind, here and before."""
@@ -29,7 +33,7 @@ class SeenKeys:
             return self._add_dense(keys.astype(np.int64))
         first = np.zeros(keys.size, np.bool_)
         first[small] = self._add_dense(keys[small].astype(np.int64))
-        first[~small] = self._add_sparse(keys[~small])
+        first[~small] = self._sparse.number(keys[~small]).first
         return first
 
     def _add_dense(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -44,28 +48,18 @@ class SeenKeys:
         fresh = np.flatnonzero(first)
         first[fresh] = _first_of_each(keys[fresh])
         self._dense[keys] = True
-        return first
-
-    def _add_sparse(self, keys: Keys) -> npt.NDArray[np.bool_]:
-        first = np.ones(keys.size, np.bool_)
-        for run in self._runs:
-            at = np.minimum(np.searchsorted(run, keys), run.size - 1)
-            first &= run[at] != keys
-        fresh = np.flatnonzero(first)
-        first[fresh] = _first_of_each(keys[fresh])
-        run = np.sort(keys[first])
-        # Runs at least halve from one to the next, so that there are few and each key is merged few times.
-        while self._runs and run.size and self._runs[-1].size < 2 * run.size:
-            run = np.sort(np.concatenate([self._runs.pop(), run]), kind="stable")
-        if run.size:
-            self._runs.append(run)
+        self._dense_size += int(first.sum())
         return first
 
     def update(self, other: SeenKeys) -> None:
         """Add every key of another set."""
         self._add_dense(np.flatnonzero(other._dense))
-        for run in other._runs:
-            self._add_sparse(run)
+        for keys, _ in other._sparse.items():
+            self._sparse.number(keys)
+
+    def release(self) -> None:
+        """Let go of the pages in memory of what is on disk."""
+        self._sparse.release()
 
 
 def _first_of_each(keys: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -99,3 +93,9 @@ def hash_text(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Ke
         weighted = running[starts[1:]] - running[starts[:-1]]
     # The length itself is hashed too: otherwise trailing zero bytes would go unseen.
     return weighted + lengths.astype(np.uint64) * multipliers[0]
+
+
+def hash_name(name: str) -> np.uint64:
+    """The hash of one string."""
+    data = np.frombuffer(name.encode(), np.uint8)
+    return hash_text(data, np.array([0, data.size], np.int64))[0]

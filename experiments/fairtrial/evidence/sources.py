@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.json
-import pyarrow.parquet as pq
 
 from fairtrial.errors import UsageError
-from fairtrial.evidence.arrow import RecordBatch, Tabular, as_floats, record_batches
+from fairtrial.evidence.arrow import RecordBatch, Tabular, numbers
 from fairtrial.evidence.builder import REQUIRED
-from fairtrial.judge.spec import JudgeSpec
+from fairtrial.evidence.files import empty, open_file
+from fairtrial.evidence.reading import columns_of
+from fairtrial.evidence.sorting import Progress, is_sorted, sorted_by_time
+from fairtrial.judge.spec import JudgeSpec, MetricSpec
 
 _PART = re.compile(r"part-(\d+)\.parquet")
-_TEXT = ("arm", "id", "unit", "segment", "prediction")
-_TYPES: Mapping[str, Any] = {
-    **dict.fromkeys(_TEXT, pa.string()),
-    **dict.fromkeys(("status", "pair", "row"), pa.int64()),
-    **dict.fromkeys(("time", "latency", "sent", "score", "absoluteError", "squaredError"), pa.float64()),
-}
+#: Columns that are always read where they are there.
+_KNOWN = (*REQUIRED, "id", "unit", "pair", "row", "segment")
 
 
 class ObservationSource(Protocol):
@@ -34,12 +30,17 @@ class ObservationSource(Protocol):
         """Record batches with the columns of an observation. Raises UsageError for what cannot be read."""
         ...
 
+    def scan(self) -> Iterator[RecordBatch]:
+        """The same rows in any order, to be read to the end: `batches` then knows theirs beforehand."""
+        ...
+
 
 class PartsFolder:
     """A run's folder of `part-*.parquet`: numbered in order of intended time, each written in one go."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, columns: Sequence[str] | None = None) -> None:
         self._folder = folder
+        self._columns = columns
 
     def paths(self) -> list[Path]:
         """The parts that are there now, in order."""
@@ -51,46 +52,81 @@ class PartsFolder:
     def batches(self) -> Iterator[RecordBatch]:
         """See `ObservationSource`."""
         for path in self.paths():
-            yield from record_batches(read_part(path))
+            yield from _stream(path, self._columns)
+
+    def scan(self) -> Iterator[RecordBatch]:
+        """See `ObservationSource`."""
+        return self.batches()
 
 
 class ObservationFile:
-    """A file of observations: Parquet, CSV or JSON lines, by its suffix. It is sorted by time."""
+    """A file of observations: Parquet, CSV or JSON lines, by its suffix; of any size, in any order."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, columns: Sequence[str] | None = None, *, progress: Progress | None = None
+    ) -> None:
+        """columns: those wanted beside the documented ones; all by default.
+
+        progress: told how many rows have been sorted, if they are not in order of time.
+        """
         self._path = path
+        self._columns = columns
+        self._progress = progress
+        self._sorted: bool | None = None
 
     def read(self) -> Tabular:
         """The whole file as a table sorted by time, its columns in the types of an observation."""
-        table = _normalised(_read(self._path), self._path)
-        _require(table.schema.names, REQUIRED, self._path)
-        time = as_floats(table.column("time"))
-        return table if np.all(time[1:] >= time[:-1]) else table.take(np.argsort(time, kind="stable"))
+        batches = list(self.batches())
+        return pa.Table.from_batches(batches) if batches else empty(open_file(self._path).names)
+
+    def scan(self) -> Iterator[RecordBatch]:
+        """See `ObservationSource`."""
+        latest, in_order = -np.inf, True
+        for batch in _stream(self._path, self._columns):
+            time = numbers(batch, "time").values
+            in_order = in_order and is_sorted(time, latest)
+            latest = max(latest, float(np.max(time, initial=-np.inf, where=np.isfinite(time))))
+            yield batch
+        self._sorted = in_order
 
     def batches(self) -> Iterator[RecordBatch]:
         """See `ObservationSource`."""
-        return record_batches(self.read())
+        if self._sorted is None:
+            for _ in self.scan():
+                pass
+        rows = _stream(self._path, self._columns)
+        return rows if self._sorted else sorted_by_time(rows, progress=self._progress)
 
 
-def open_source(path: Path) -> ObservationSource:
-    """The folder or file of observations at a path. Raises UsageError if there is neither."""
+def open_source(
+    path: Path, columns: Sequence[str] | None = None, *, progress: Progress | None = None
+) -> ObservationSource:
+    """The folder or file of observations at a path. Raises UsageError if there is neither.
+
+    columns: those wanted beside the documented ones; all by default.
+    progress: told how many rows have been sorted, if they are not in order of time.
+    """
     if path.is_dir():
-        return PartsFolder(path)
+        return PartsFolder(path, columns)
     if not path.exists():
         raise UsageError(f"{path}: there is no such file")
-    return ObservationFile(path)
+    return ObservationFile(path, columns, progress=progress)
 
 
 def read_part(path: Path) -> Tabular:
     """One part. Raises UsageError if it is damaged, or is not of observations."""
-    table = _normalised(_read(path), path)
-    _require(table.schema.names, REQUIRED, path)
-    return table
+    batches = list(_stream(path, None))
+    return pa.Table.from_batches(batches) if batches else empty(open_file(path).names)
+
+
+def metric_columns(metrics: Iterable[MetricSpec]) -> tuple[str, ...]:
+    """The columns that metrics are read from."""
+    return tuple(dict.fromkeys(name for metric in metrics for name in columns_of(metric)))
 
 
 def require_metric_columns(spec: JudgeSpec, available: Iterable[str], path: Path) -> None:
     """Raises UsageError if a metric's column is not among those of the file."""
-    _require(list(available), [metric.column for metric in spec.metrics if metric.column != "error"], path)
+    _require(list(available), metric_columns(spec.metrics), path)
 
 
 def _require(available: list[str], wanted: Iterable[str], path: Path) -> None:
@@ -103,57 +139,8 @@ def _require(available: list[str], wanted: Iterable[str], path: Path) -> None:
         )
 
 
-def _read(path: Path) -> Tabular:
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise UsageError(
-            f"{path}: cannot tell the format from the suffix; it must be one of {', '.join(_READERS)}"
-        )
-    try:
-        return reader(path)
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: there is no such file") from error
-    except (pa.ArrowException, OSError) as error:
-        raise UsageError(
-            f"{path}: cannot be read as {path.suffix.lower()[1:]}: {_first_line(error)}"
-        ) from error
-
-
-def _read_csv(path: Path) -> Tabular:
-    # Names and keys are text even where they look like numbers.
-    text = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(_TEXT, pa.string()),
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=False,
-    )
-    return pyarrow.csv.read_csv(path, convert_options=text)
-
-
-_READERS: Mapping[str, Callable[[Path], Tabular]] = {
-    ".parquet": pq.read_table,
-    ".csv": _read_csv,
-    ".jsonl": pyarrow.json.read_json,
-    ".ndjson": pyarrow.json.read_json,
-    ".json": pyarrow.json.read_json,
-}
-
-
-def _normalised(table: Tabular, path: Path) -> Tabular:
-    """The columns that have a fixed meaning, cast to its type; others, which may be metrics, as they are."""
-    for at, name in enumerate(table.schema.names):
-        column = table.column(at)
-        try:
-            if pa.types.is_timestamp(column.type):
-                cast = pa.chunked_array([pa.array(as_floats(column))])
-            elif name in _TYPES:
-                cast = column.cast(_TYPES[name])
-            else:
-                continue
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise UsageError(f"{path}: column {name} is not as it must be: {_first_line(error)}") from error
-        table = table.set_column(at, name, cast)
-    return table
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _stream(path: Path, columns: Sequence[str] | None) -> Iterator[RecordBatch]:
+    opened = open_file(path, encoded=columns is not None)
+    _require(opened.names, REQUIRED, path)
+    wanted = None if columns is None else {*_KNOWN, *columns}
+    return opened.batches([name for name in opened.names if wanted is None or name in wanted])

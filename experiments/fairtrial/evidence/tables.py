@@ -1,7 +1,6 @@
-"""The tables that observations are summed into, one a metric. All take whole columns.
+"""The tables that observations are summed into, one or two a metric. All take whole columns.
 
-Each has `add(stratum, side, values)`: positions on the stratum axis [n], on the arm (or candidate) axis
-[n], and the values [n, 1], or [n, 2] for pairs (baseline, candidate); all of them usable numbers.
+Each has `add(cells, values)`: the cells of n observations, and their values [n, variables], usable numbers.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import Protocol, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from fairtrial.evidence.strata import Index, compact
+from fairtrial.evidence.strata import Cells, Index
 from fairtrial.judge.evidence import FloatArray, IntArray, add_moments
 from fairtrial.stats.buckets import LogBuckets
 
@@ -21,7 +20,7 @@ _Number = TypeVar("_Number", np.int64, np.float64)
 class MetricTable(Protocol):
     """What the builder needs of a table."""
 
-    def add(self, stratum: Index, side: Index, values: FloatArray) -> None: ...
+    def add(self, cells: Cells, values: FloatArray) -> None: ...
 
     def merge(self, other: Self, place: Index) -> None:
         """Add another table, whose stratum i is place[i] here."""
@@ -40,19 +39,24 @@ def grown(table: npt.NDArray[_Number], size: int) -> npt.NDArray[_Number]:
 class CountTable:
     """Counts by stratum, side and cell; subclasses say which cell a value belongs in."""
 
-    def __init__(self, sides: int, cells: int) -> None:
-        self._counts = np.zeros((1, sides, cells), np.int64)
+    def __init__(self, sides: int, width: int) -> None:
+        self._counts = np.zeros((1, sides, width), np.int64)
 
-    def add_cells(self, stratum: Index, side: Index, cell: Index) -> None:
-        """Count one in each named cell [n]."""
-        if not stratum.size:
+    def add_at(self, cells: Cells, position: Index, *, times: int = 1) -> None:
+        """Count each observation so many times at its position [n] on the last axis."""
+        if not cells.size:
             return
-        self._counts = grown(self._counts, int(stratum.max()) + 1)
-        _, sides, cells = self._counts.shape
-        present, local = compact(stratum, self._counts.shape[0])
-        flat = (local * sides + side) * cells + cell
-        added = np.bincount(flat, minlength=present.size * sides * cells)
-        self._counts[present] += added.reshape(present.size, sides, cells)
+        width = self._counts.shape[-1]
+        at = cells.flat * width
+        at += position
+        self.add_counts(cells, times * np.bincount(at, minlength=cells.count * width))
+
+    def add_counts(self, cells: Cells, counts: IntArray) -> None:
+        """Add [cells.count * width] counts."""
+        if not cells.size:
+            return
+        self._counts = grown(self._counts, int(cells.present.max()) + 1)
+        self._counts[cells.present] += counts.reshape(-1, *self._counts.shape[1:])
 
     def merge(self, other: Self, place: Index) -> None:
         """Add another table, whose stratum i is place[i] here."""
@@ -61,70 +65,67 @@ class CountTable:
             self._counts[place] += other.table(place.size)
 
     def table(self, strata: int) -> IntArray:
-        """[strata, side, cell] a view, good until the next `add`."""
+        """[strata, side, width] a view, good until the next `add`."""
         self._counts = grown(self._counts, strata)
         return self._counts[:strata]
 
 
-class BinaryTable(CountTable):
-    """Cell 0: value 0; cell 1: value 1. Evidence wants (n, events): see `events`."""
+class EventTable(CountTable):
+    """Observations, and the sum of their values, which are whole numbers: 0 or 1, or counts of events."""
 
     def __init__(self, arms: int) -> None:
         super().__init__(arms, 2)
 
-    def add(self, stratum: Index, side: Index, values: FloatArray) -> None:
-        self.add_cells(stratum, side, values[:, 0].astype(np.int64))
-
-    def events(self, strata: int) -> IntArray:
-        """[strata, arm, 2]: n, events."""
-        zero_one = self.table(strata)
-        return np.stack([zero_one.sum(axis=-1), zero_one[..., 1]], axis=-1)
+    def add(self, cells: Cells, values: FloatArray) -> None:
+        events = np.bincount(cells.flat, values[:, 0], minlength=cells.count)
+        self.add_counts(cells, np.stack([cells.counts, np.rint(events).astype(np.int64)], axis=-1))
 
 
 class HistogramTable(CountTable):
-    """Cell: the value's bucket; +inf goes in the last."""
+    """Counts by bucket; +inf goes in the last."""
 
     def __init__(self, arms: int, buckets: LogBuckets) -> None:
         super().__init__(arms, buckets.count)
         self._buckets = buckets
 
-    def add(self, stratum: Index, side: Index, values: FloatArray) -> None:
-        self.add_cells(stratum, side, self._buckets.index(values[:, 0]))
+    def add(self, cells: Cells, values: FloatArray) -> None:
+        self.add_at(cells, self._buckets.index(values[:, 0]))
 
 
 class PairTable(CountTable):
-    """Cells in the order 11, 10, 01, 00 of (baseline, candidate)."""
+    """Counts in the order 11, 10, 01, 00 of (baseline, candidate)."""
 
     def __init__(self, candidates: int) -> None:
         super().__init__(candidates, 4)
 
-    def add(self, stratum: Index, side: Index, values: FloatArray) -> None:
-        self.add_cells(stratum, side, (3 - 2 * values[:, 0] - values[:, 1]).astype(np.int64))
+    def add(self, cells: Cells, values: FloatArray) -> None:
+        self.add_at(cells, (3 - 2 * values[:, 0] - values[:, 1]).astype(np.int64))
 
 
 class MomentTable:
-    """Moments by stratum and side: [.., 3] of one variable, or [.., 6] of two with their cross-product."""
+    """Moments by stratum and side of 1 to 3 variables, in the order of `Evidence.joint`."""
 
     def __init__(self, sides: int, variables: int) -> None:
-        self._moments = np.zeros((1, sides, 3 if variables == 1 else 6))
+        self.variables = variables
+        self._moments = np.zeros((1, sides, 1 + variables + variables * (variables + 1) // 2))
 
-    def add(self, stratum: Index, side: Index, values: FloatArray) -> None:
-        if not stratum.size:
+    def add(self, cells: Cells, values: FloatArray) -> None:
+        if not cells.size:
             return
-        self._moments = grown(self._moments, int(stratum.max()) + 1)
-        sides = self._moments.shape[1]
-        present, local = compact(stratum, self._moments.shape[0])
-        cells = present.size * sides
-        flat = local * sides + side
-        n = np.bincount(flat, minlength=cells).astype(np.float64)
-        sums = [np.bincount(flat, column, minlength=cells).astype(np.float64) for column in values.T]
-        means = [np.divide(total, n, out=np.zeros(cells), where=n > 0) for total in sums]
-        centred = [column - mean[flat] for column, mean in zip(values.T, means, strict=True)]
-        products = [(centred[i], centred[i]) for i in range(len(centred))]
-        products += [(centred[0], centred[1])] if len(centred) == 2 else []
-        squares = [np.bincount(flat, a * b, minlength=cells).astype(np.float64) for a, b in products]
-        added: FloatArray = np.stack([n, *means, *squares], axis=-1).reshape(present.size, sides, -1)
-        self._moments[present] = add_moments(self._moments[present], added)
+        self._moments = grown(self._moments, int(cells.present.max()) + 1)
+        n = cells.counts.astype(np.float64)
+        columns = [values[:, i] for i in range(self.variables)]
+        means = [
+            np.divide(np.bincount(cells.flat, column, cells.count), n, out=np.zeros(n.size), where=n > 0)
+            for column in columns
+        ]
+        centred = [column - mean.take(cells.flat) for column, mean in zip(columns, means, strict=True)]
+        pairs = [(i, i) for i in range(self.variables)]
+        pairs += [(i, j) for i in range(self.variables) for j in range(i + 1, self.variables)]
+        squares = [np.bincount(cells.flat, centred[i] * centred[j], cells.count) for i, j in pairs]
+        added = np.stack([n, *means, *squares], axis=-1, dtype=np.float64)
+        before = self._moments[cells.present]
+        self._moments[cells.present] = add_moments(before, added.reshape(before.shape))
 
     def merge(self, other: Self, place: Index) -> None:
         """Add another table, whose stratum i is place[i] here."""
@@ -136,3 +137,21 @@ class MomentTable:
         """[strata, side, moment] a view, good until the next `add`."""
         self._moments = grown(self._moments, strata)
         return self._moments[:strata]
+
+
+class CappedTable:
+    """Moments with the first `capped` variables winsorised at the cap, and without."""
+
+    def __init__(self, sides: int, variables: int, *, cap: float, capped: int = 1) -> None:
+        self.within = MomentTable(sides, variables)
+        self.raw = MomentTable(sides, variables)
+        self._caps = np.where(np.arange(variables) < capped, cap, np.inf)
+
+    def add(self, cells: Cells, values: FloatArray) -> None:
+        self.within.add(cells, np.minimum(values, self._caps))
+        self.raw.add(cells, values)
+
+    def merge(self, other: Self, place: Index) -> None:
+        """Add another table, whose stratum i is place[i] here."""
+        self.within.merge(other.within, place)
+        self.raw.merge(other.raw, place)

@@ -42,6 +42,7 @@ class Exclusion(StrEnum):
     FAILED = "failed"  # no value to be had from a failed request (means only)
     UNNUMBERED_ROW = "unnumberedRow"  # counted all the same, each as a row of its own
     ABSENT_VALUE = "absentValue"  # answered, but null: no label, say
+    SWITCHED_UNIT = "switchedUnit"  # a unit seen on two arms, of which the first counts
 
 
 class Excluded(NamedTuple):
@@ -73,6 +74,17 @@ class Evidence:
     """[S, A, 2]: observations, and those of them with value 1."""
     moments: dict[str, FloatArray] = field(default_factory=dict[str, FloatArray])
     """[S, A, 3]: n, mean, M2 (sum of squares about the mean)."""
+    uncapped: dict[str, FloatArray] = field(default_factory=dict[str, FloatArray])
+    """Of metrics with a cap, the table before it was applied: as in `moments`, `joint` or `pair_moments`,
+    wherever the metric is."""
+    counts: dict[str, IntArray] = field(default_factory=dict[str, IntArray])
+    """[S, A, 2]: observations (units, where the metric is by unit), and the events of all of them."""
+    joint: dict[str, FloatArray] = field(default_factory=dict[str, FloatArray])
+    """[S, A, 1 + k + k (k + 1) / 2] moments of k variables: n, the k means, the k sums of squares about them,
+    and the sums of their products (01, 02, 12). n counts requests; units where the metric
+    is by unit, each in the stratum where it was first seen. The variables are the numerator, then the
+    denominator (the number of requests, for a mean or a proportion by unit), or of a mean with a covariate
+    by request the value alone; then the covariate, if any."""
     histograms: dict[str, IntArray] = field(default_factory=dict[str, IntArray])
     """[S, A, bucket] in the metric's `quantile_buckets`; a failed request is in the last, as +inf."""
     pair_tables: dict[str, IntArray] = field(default_factory=dict[str, IntArray])
@@ -84,6 +96,8 @@ class Evidence:
     missing_halves: IntArray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     """[C, 2] pairs that lack the baseline's half, and the candidate's, long after the other came."""
     excluded: Counter[Excluded] = field(default_factory=Counter[Excluded])
+    weaknesses: tuple[str, ...] = ()
+    """What makes the source weaker than single observations would be, a sentence each."""
 
     @classmethod
     def empty(cls, spec: JudgeSpec) -> Evidence:
@@ -146,18 +160,29 @@ def merge(first: Evidence, second: Evidence) -> Evidence:
         latencies=_sum(first.latencies, second.latencies),
         binary=_both(first.binary, second.binary, counts),
         moments=_both(first.moments, second.moments, moments),
+        uncapped=_both(first.uncapped, second.uncapped, moments),
+        counts=_both(first.counts, second.counts, counts),
+        joint=_both(first.joint, second.joint, moments),
         histograms=_both(first.histograms, second.histograms, counts),
         pair_tables=_both(first.pair_tables, second.pair_tables, counts),
         pair_moments=_both(first.pair_moments, second.pair_moments, moments),
         units=_both(first.units, second.units, _sum),
         missing_halves=_sum(first.missing_halves, second.missing_halves),
         excluded=first.excluded + second.excluded,
+        weaknesses=tuple(dict.fromkeys((*first.weaknesses, *second.weaknesses))),
     )
 
 
+#: Number of variables by the length of their moments, 1 + k + k (k + 1) / 2.
+_VARIABLES = {3: 1, 6: 2, 10: 3}
+
+
 def add_moments(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Moments of two disjoint samples together; [..., 3] (n, mean, M2) or [..., 6] as in `pair_moments`."""
-    variables = 1 if a.shape[-1] == 3 else 2
+    """Moments of two disjoint samples of 1 to 3 variables together; [..., 3], [..., 6] or [..., 10].
+
+    In the order of `Evidence.joint`: n, means, sums of squares, sums of products.
+    """
+    variables = _VARIABLES[a.shape[-1]]
     n_a, n_b = a[..., :1], b[..., :1]
     n = n_a + n_b
     share = np.divide(n_b, n, out=np.zeros_like(n), where=n > 0)
@@ -165,10 +190,9 @@ def add_moments(a: FloatArray, b: FloatArray) -> FloatArray:
     delta = means_b - means_a
     # Where one side is empty its mean of 0 must leave no trace in the sums of squares: the weight is 0 there.
     weight = n_a * share
-    products = [delta[..., :1] * delta[..., :1]]
-    if variables == 2:
-        products += [delta[..., 1:] * delta[..., 1:], delta[..., :1] * delta[..., 1:]]
-    squares = a[..., 1 + variables :] + b[..., 1 + variables :] + weight * np.concatenate(products, axis=-1)
+    first, second = np.triu_indices(variables, 1)
+    products = np.concatenate([delta * delta, delta[..., first] * delta[..., second]], axis=-1)
+    squares = a[..., 1 + variables :] + b[..., 1 + variables :] + weight * products
     return np.concatenate([n, means_a + share * delta, squares], axis=-1)
 
 

@@ -9,9 +9,27 @@ from enum import StrEnum
 class Kind(StrEnum):
     """How a metric's observations are distributed, hence which test applies."""
 
-    BINARY = "binary"  # 0/1: errorRate, accuracy
+    BINARY = "binary"  # 0/1: errorRate, accuracy, "slower than the SLO"
     MEAN = "mean"  # any number: latency mean, absoluteError, squaredError, a reward
+    RATIO = "ratio"  # one sum over another: clicks per view
+    COUNT = "count"  # events a request or a unit, as of a Poisson process: retries, alarms
     QUANTILE = "quantile"  # a quantile of a positive quantity: latency p99
+
+
+class Method(StrEnum):
+    """How a claim's evidence is held against its rate."""
+
+    SEQUENTIAL = "sequential"  # a calibrated mixture, valid at every look up to the horizon
+    ALWAYS_VALID = "alwaysValid"  # e-processes and confidence sequences: valid for ever
+    GROUP_SEQUENTIAL = "groupSequential"  # Lan-DeMets spending, for a few planned looks
+    FIXED_HORIZON = "fixedHorizon"  # judged once, at the horizon
+
+
+class Spending(StrEnum):
+    """How a group sequential design spends its rate."""
+
+    OBRIEN_FLEMING = "obrienFleming"
+    POCOCK = "pocock"
 
 
 class Role(StrEnum):
@@ -40,6 +58,11 @@ class MetricSpec:
     once_per_row: bool = False  # a row's score counts once, however often it is replayed
     paired: bool = False  # the two halves of a pair are compared (McNemar, paired mean)
     max_observations: int = 0  # horizon, in observations of the smaller arm (pairs when paired)
+    slo: float | None = None  # BINARY of a positive column: 1 where it exceeds this, or the request failed
+    denominator: str | None = None  # RATIO: the column below the line
+    covariate: str | None = None  # MEAN or RATIO: a column known beforehand, to adjust by (CUPED)
+    cap: float | None = None  # MEAN: larger values count as this much (winsorised)
+    by_unit: bool = False  # randomised by unit: a unit's requests are summed, and units are compared
 
 
 @dataclass(frozen=True)
@@ -51,14 +74,17 @@ class JudgeSpec:
     metrics: tuple[MetricSpec, ...]
     alpha: float = 0.05
     power: float = 0.8
-    method: str = "sequential"
+    method: Method = Method.SEQUENTIAL
+    spending: Spending = Spending.OBRIEN_FLEMING  # of groupSequential
     planned_looks: int = 120
     look_interval: float = 1.0  # seconds of intended time between looks
     batch_seconds: float = 1.0  # time batch for strata and batch means
     warm_up: float = 0.0  # seconds of intended time cut from the start
+    auto_warm_up: bool = False  # the length is found from the first latencies, before anything is judged
     min_observations: int = 100  # an arm, before the first look
     max_duration: float = 120.0  # seconds of intended time; later observations are not looked at
     weights: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     """Segment -> arm -> fraction of the split's traffic that it should have had."""
+    full_cycle: float = 0.0  # seconds that must have been seen before a promotion
     sample_ratio_alpha: float = 0.001
     abort_error_rate: float | None = None  # a candidate's error rate that ends the run at once

@@ -45,3 +45,16 @@ def test_a_margin_between_buckets_is_refused() -> None:
         LogBuckets.for_margin(-1.0, relative=True, low=1e-3, high=10.0)
     with pytest.raises(ValueError, match="ratio > 1"):
         LogBuckets(1.0, 1e-3, 10.0)
+
+
+@pytest.mark.parametrize("ratio", [1.001, 1.02, 1.5, 3.0])
+def test_many_values_are_found_exactly_as_by_a_search_of_the_edges(ratio: float) -> None:
+    buckets = LogBuckets(ratio, 1e-5, 3600.0)
+    edges = buckets.edges
+    around = [edges, np.nextafter(edges, 0), np.nextafter(edges, math.inf)]
+    random = np.random.default_rng(1).lognormal(-4, 8, 100_000)
+    strange = np.array([0.0, -0.0, math.inf, -math.inf, math.nan, -math.nan, 5e-324, -5e-324, 1e308, -1.0])
+    values = np.concatenate([*around, random, -random[:100], strange])
+    assert np.array_equal(buckets.index(values), np.searchsorted(edges, values, side="right"))
+    few = values[:7]
+    assert np.array_equal(buckets.index(few), buckets.index(values)[:7])
