@@ -7,16 +7,18 @@ observations get the same verdicts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fairtrial.evidence.arrow import Tabular
 from fairtrial.evidence.builder import EvidenceBuilder
 from fairtrial.evidence.looks import Block, Look, LookCutter
 from fairtrial.judge.evidence import Evidence, Exclusion
 from fairtrial.judge.pipeline import judge
+from fairtrial.judge.selection import select
 from fairtrial.judge.spec import JudgeSpec
 from fairtrial.judge.state import State
 from fairtrial.judge.verdict import Decision, Verdict
+from fairtrial.warm_up import WarmUpFinder
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class StreamJudge:
         self._builder = EvidenceBuilder(spec)
         self._state = State()
         self._finals: dict[str, Verdict] = {}
+        self._finder = WarmUpFinder(spec) if spec.auto_warm_up else None
+        self._kept_back: list[Tabular] = []
 
     @property
     def done(self) -> bool:
@@ -50,6 +54,11 @@ class StreamJudge:
         return tuple(self._finals[name] for name in self._spec.candidates if name in self._finals)
 
     @property
+    def outcome(self) -> Verdict | None:
+        """The verdict that speaks for all candidates; None until every one has its final verdict."""
+        return select(self._spec, self._builder.evidence, self.finals) if self.done else None
+
+    @property
     def evidence(self) -> Evidence:
         """All the evidence that has been looked at, and what came since; a view, to be read only."""
         return self._builder.evidence
@@ -59,16 +68,33 @@ class StreamJudge:
 
         Consume it to its end before the next batch. Raises UsageError if a required column is missing.
         """
-        return self._judged(self._cutter.feed(observations))
+        if self._finder is not None:
+            self._finder.feed(observations)
+            self._kept_back.append(observations)
+            if self._finder.enough:
+                yield from self._begin(self._finder.seconds())
+            return
+        yield from self._judged(self._cutter.feed(observations))
 
     def close(self) -> Iterator[Judgement]:
         """The stream has ended; yields the last look, unless every candidate has its verdict already.
 
         Without any observation there is one look, at nothing.
         """
+        if self._finder is not None:
+            yield from self._begin(self._finder.seconds())
         yield from self._judged(self._cutter.close())
         if not self.done:
             yield self._judge(Look(self._state.look + 1, 0.0, last=True))
+
+    def _begin(self, warm_up: float) -> Iterator[Judgement]:
+        """The warm-up is known: judge what was kept back until then."""
+        self._finder = None
+        self._spec = replace(self._spec, warm_up=warm_up, auto_warm_up=False)
+        self._builder = EvidenceBuilder(self._spec)
+        kept, self._kept_back = self._kept_back, []
+        for observations in kept:
+            yield from self._judged(self._cutter.feed(observations))
 
     def _judged(self, pieces: Iterator[Block | Look]) -> Iterator[Judgement]:
         for piece in pieces:

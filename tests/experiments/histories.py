@@ -287,6 +287,7 @@ def _metric(
         relative=relative,
         margin=margin,
         higher_is_better=higher,
+        column=name,
         claims=tuple(
             ClaimResult(claim, sentence, z, boundary, ALPHA, min(information, 1.0), z >= boundary)
             for claim, z, sentence in claims

@@ -29,6 +29,7 @@ VERBS = {
     "report": "Write the report of a run.",
     "replay": "Judge a finished run again, and compare.",
     "judge": "A verdict from recorded observations, with nothing deployed.",
+    "calibrate": "The baseline against itself: how often a verdict would be false here.",
     "serve": "Serve one model, or a SeldonDeployment, on this machine.",
 }
 

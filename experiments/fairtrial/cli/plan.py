@@ -9,28 +9,42 @@ from typing import Any
 import click
 
 from fairtrial.cli.output import as_json, output_option, print_json
+from fairtrial.console.power import need_document, need_lines
 from fairtrial.experiment.defaults import filled_in
 from fairtrial.experiment.quantities import format_duration, format_rate
 from fairtrial.experiment.reading import load
 from fairtrial.planning.claims import horizon
+from fairtrial.planning.data import count_rows
+from fairtrial.planning.needs import Needs, needs_of
 from fairtrial.planning.plan import Plan, plan_of
 from fairtrial.planning.words import in_words
 
 
 @click.command("plan")
 @click.argument("file", default="experiment.yaml", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Recorded observations of these arms, to plan by their base rates and spread.",
+)
 @output_option
-def command(file: Path) -> None:
-    """Say what a run of FILE would deploy, send and judge, and every default that it fills in."""
+def command(file: Path, data: Path | None) -> None:
+    """Say what a run of FILE would deploy, send and judge, what it takes to decide, and every default.
+
+    What it takes is computed for the stated power, by the run's own boundary: from recorded observations, or
+    else from typical figures, which are told.
+    """
     plan = plan_of(load(file))
+    rows = count_rows(plan.experiment.folder / plan.experiment.spec.traffic.load_test.requests.data)
+    needs = needs_of(plan.experiment, plan.claims, plan.steps, rows, data)
     if as_json():
-        print_json(_document(plan))
+        print_json(_document(plan, needs))
         return
-    for line in _lines(plan):
+    for line in _lines(plan, needs):
         click.echo(line)
 
 
-def _lines(plan: Plan) -> Iterator[str]:
+def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
     spec = plan.experiment.spec
     load_test = spec.traffic.load_test
     yield f"experiment {plan.experiment.metadata.name}"
@@ -58,12 +72,14 @@ def _lines(plan: Plan) -> Iterator[str]:
         horizon_of = f"on at most {metric.max_observations:,} {unit}"
         yield f"  {metric.name:12} {metric.role}: {bound} {said.margin}, {horizon_of}"
     yield ""
+    yield from need_lines(plan.claims, needs)
+    yield ""
     yield "defaults filled in"
     for default in filled_in(plan.experiment):
         yield f"  {default.path}: {default.value}"
 
 
-def _document(plan: Plan) -> dict[str, Any]:
+def _document(plan: Plan, needs: list[Needs]) -> dict[str, Any]:
     pairs, smaller = horizon(plan.experiment, plan.steps)
     return {
         "experiment": plan.experiment.model_dump(mode="json", by_alias=True),
@@ -72,5 +88,6 @@ def _document(plan: Plan) -> dict[str, Any]:
         "metrics": {
             m.name: {"maxObservations": m.max_observations, "paired": m.paired} for m in plan.claims.metrics
         },
+        "needs": [need_document(need) for need in needs],
         "defaults": {default.path: default.value for default in filled_in(plan.experiment)},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fairtrial.judge.verdict import Decision, Verdict
@@ -15,7 +15,7 @@ class Step:
     revision: str  # label of the split; observations through it carry it as their segment
     weights: Mapping[str, int]  # predictor -> percent; sums to 100
     pause: float  # seconds of load before the next step may begin
-    min_requests: int  # requests that the candidate must have answered in this step
+    min_requests: int  # requests that each candidate must have answered in this step
 
 
 @dataclass(frozen=True)
@@ -24,24 +24,28 @@ class Position:
 
     step: int = 0
     since: float = 0.0  # seconds of load
-    requests_before: int = 0  # the candidate's requests
+    requests_before: int = 0  # of the candidate that had fewest
 
 
-def advance(position: Position, steps: tuple[Step, ...], verdict: Verdict) -> Position:
-    """The position after a look.
+def advance(position: Position, steps: tuple[Step, ...], verdicts: Sequence[Verdict]) -> Position:
+    """The position after a look, which brought a verdict on each candidate that had no final one.
 
-    A step ends when its pause is over, the candidate has its requests, no gate is broken and no claim
-    of harm has crossed. The last step ends only with the run.
+    A step ends when its pause is over, every candidate that is still on trial has its requests, no gate is
+    broken and no claim of harm has crossed. The last step ends only with the run.
     """
-    if position.step + 1 >= len(steps) or verdict.decision is not Decision.CONTINUE:
+    on_trial = [verdict for verdict in verdicts if verdict.decision is Decision.CONTINUE]
+    if position.step + 1 >= len(steps) or not on_trial:
         return position
     step = steps[position.step]
-    requests = next((arm.requests for arm in verdict.arms if arm.name == verdict.candidate), 0)
+    requests = min(_requests(verdict) for verdict in on_trial)
+    elapsed = on_trial[0].elapsed
     ready = (
-        verdict.elapsed - position.since >= step.pause
+        elapsed - position.since >= step.pause
         and requests - position.requests_before >= step.min_requests
-        and not (verdict.sample_ratio is not None and verdict.sample_ratio.mismatch)
+        and not any(v.sample_ratio is not None and v.sample_ratio.mismatch for v in on_trial)
     )
-    if not ready:
-        return position
-    return Position(position.step + 1, verdict.elapsed, requests)
+    return Position(position.step + 1, elapsed, requests) if ready else position
+
+
+def _requests(verdict: Verdict) -> int:
+    return next((arm.requests for arm in verdict.arms if arm.name == verdict.candidate), 0)

@@ -26,7 +26,7 @@ from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal, JournalError
 from fairtrial.judge.document import verdict_to_dict
-from fairtrial.judge.verdict import Decision, Verdict
+from fairtrial.judge.verdict import Verdict
 from fairtrial.judging import Judgement, StreamJudge
 from fairtrial.planning.load import load_plan
 from fairtrial.planning.plan import Plan
@@ -57,11 +57,19 @@ class Controller:
         self._judging = StreamJudge(plan.claims)
         self._position = Position()
         self._deployed = False
-        self._outcome: Effect | None = None
-        self._known_looks = {e.body["look"]: e.body["verdict"] for e in journal.entries(Kind.LOOK)}
+        self._outcome: tuple[Effect, str] | None = None
+        self._known_looks = {
+            (e.body["look"], e.body["verdict"]["candidate"]): e.body["verdict"]
+            for e in journal.entries(Kind.LOOK)
+        }
+
+    @property
+    def finals(self) -> tuple[Verdict, ...]:
+        """The final verdict on each candidate that has one."""
+        return self._judging.finals
 
     def run(self) -> Verdict:
-        """Deploy, load, judge, act. Returns the final verdict once it is acted upon.
+        """Deploy, load, judge, act. Returns the verdict of the run once it is acted upon.
 
         Raises AbortedError when somebody asked for the end, NotReadyError, UsageError, JournalError.
         """
@@ -70,17 +78,18 @@ class Controller:
             final = self._try_out()
         if self._journal.last(Kind.VERDICT) is None:
             self._journal.append(Kind.VERDICT, verdict_to_dict(final))
-        self._act(self._plan.action(final.decision))
+        self._act(self._plan.action(final.decision), final.candidate)
         return final
 
     def return_to_baseline(self) -> None:
         """What an aborted run leaves behind: the baseline, alone."""
-        self._act(Effect.ROLLBACK)
+        self._act(Effect.ROLLBACK, self._plan.candidates[0])
 
     def serve_outcome(self) -> Serving:
         """Serve what the verdict came to; nothing happens where it is being served."""
         assert self._outcome is not None, "only a run that has its verdict has an outcome"
-        return self._apply(self._plan.after(self._outcome, self._position.step))
+        what, candidate = self._outcome
+        return self._apply(self._plan.after(what, self._position.step, candidate))
 
     def watch_backend(self) -> None:
         """Journal and tell what died or was started again."""
@@ -125,36 +134,36 @@ class Controller:
             raise JournalError(f"run {self._folder.id}: the load ended and left no verdict")
         return final
 
-    def _act(self, what: Effect) -> None:
-        self._outcome = what
+    def _act(self, what: Effect, candidate: str) -> None:
+        self._outcome = what, candidate
         if is_done(self._journal, what):
             return
-        self._console.phase(self._plan.doing(what))
-        with effect(self._journal, what, outcome=self._plan.describe(what)):
-            self._apply(self._plan.after(what, self._position.step))
-        self._say(what.value, self._plan.describe(what))
+        self._console.phase(self._plan.doing(what, candidate))
+        outcome = self._plan.describe(what, candidate)
+        with effect(self._journal, what, outcome=outcome):
+            self._apply(self._plan.after(what, self._position.step, candidate))
+        self._say(what.value, outcome)
 
     # ---- judging
 
     def _take(self, judgements: Iterable[Judgement]) -> Verdict | None:
-        """Journal each look and go where it leads. Returns the final verdict once there is one."""
+        """Journal each look and go where it leads. Returns the run's verdict once there is one."""
         for judgement in judgements:
-            (verdict,) = judgement.verdicts
-            fresh = self._record(verdict)
-            position = advance(self._position, self._plan.steps, verdict)
+            fresh = [verdict for verdict in judgement.verdicts if self._record(verdict)]
+            position = advance(self._position, self._plan.steps, judgement.verdicts)
             moved, self._position = position.step != self._position.step, position
-            if fresh:
-                if moved and self._deployed:
-                    self._shift()
+            if fresh and moved and self._deployed:
+                self._shift()
+            for verdict in fresh:
                 self._console.look(verdict, self._fractions())
-            if verdict.decision is not Decision.CONTINUE:
-                return verdict
+            if self._judging.done:
+                return self._judging.outcome
         return None
 
     def _record(self, verdict: Verdict) -> bool:
         """Journal a look; False if an earlier process had. Raises JournalError if it saw another verdict."""
         document = verdict_to_dict(verdict)
-        known = self._known_looks.get(verdict.look)
+        known = self._known_looks.get((verdict.look, verdict.candidate))
         if known is None:
             self._journal.append(Kind.LOOK, {"look": verdict.look, "verdict": document})
             return True

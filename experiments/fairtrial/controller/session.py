@@ -137,7 +137,7 @@ def _run(
                 controller.return_to_baseline()
                 raise
             console.phase("writing the report")
-            _leave_documents(verdict, folder, journal)
+            _leave_documents(verdict, controller.finals, folder, journal)
             console.final(verdict, folder.path)
             if options.keep_serving:
                 _serve_until_interrupted(controller, console)
@@ -174,8 +174,12 @@ def _close(backend: Backend, journal: Journal) -> None:
         backend.close()
 
 
-def _leave_documents(verdict: Verdict, folder: RunFolder, journal: Journal) -> None:
+def _leave_documents(
+    verdict: Verdict, finals: tuple[Verdict, ...], folder: RunFolder, journal: Journal
+) -> None:
     document = {"run": folder.id} | verdict_to_dict(verdict, versions())
+    if len(finals) > 1:
+        document["candidates"] = [verdict_to_dict(final) for final in finals]
     write_text(folder.verdict, json.dumps(document, indent=2, allow_nan=False) + "\n")
     write_text(folder.report, render_report(history_of(folder, journal)))
 

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from fairtrial.experiment.base import Part, Whole, raise_mistakes
-from fairtrial.experiment.quantity_types import Duration, Fraction
+from fairtrial.experiment.quantity_types import Duration, DurationOrAuto, Fraction
 
 
 class Analysis(Part):
@@ -24,17 +24,45 @@ class Analysis(Part):
         description="How often a true effect of the size designEffect is found. Default: 80%.",
         examples=["80%"],
     )
-    method: Literal["sequential"] = Field(
+    method: Literal["sequential", "alwaysValid", "groupSequential", "fixedHorizon"] = Field(
         default="sequential",
-        description="sequential: judged at every look, with boundaries that stay valid. Default: sequential.",
+        description="sequential: judged at every look, with a boundary calibrated to the horizon. "
+        "alwaysValid: at every look and for ever, with more requests. groupSequential: at a few "
+        "planned looks. fixedHorizon: once, when all the data are there. Default: sequential.",
         examples=["sequential"],
+    )
+    looks: Whole = Field(
+        default=5,
+        ge=2,
+        le=50,
+        description="Planned looks of groupSequential. Default: 5.",
+        examples=[5],
+    )
+    spending: Literal["obrienFleming", "pocock"] = Field(
+        default="obrienFleming",
+        description="How groupSequential spends its rate: obrienFleming keeps most of it for the end, pocock "
+        "spreads it evenly. Default: obrienFleming.",
+        examples=["pocock"],
+    )
+    unit: Literal["request", "user"] = Field(
+        default="request",
+        description="What is assigned to an arm and compared: each request, or each user (requests.unit, "
+        "with `sticky`), whose requests are not independent of each other. Default: request.",
+        examples=["user"],
+    )
+    full_cycle: Duration = Field(
+        default=0.0,
+        description="No promotion before so much time has been seen, a day or a week of live traffic, say. "
+        "Default: 0s.",
+        examples=["24h"],
     )
     look_interval: Duration = Field(
         default=1.0, description="Time between looks at the evidence. Default: 1s.", examples=["1s"]
     )
-    warm_up: Duration = Field(
+    warm_up: DurationOrAuto = Field(
         default=0.0,
-        description="Observations of this first part of the load are not judged. Default: 0s.",
+        description="Observations of this first part of the load are not judged. auto: found from the first "
+        "latencies (MSER), before anything is judged. Default: 0s.",
         examples=["5s"],
     )
     min_requests: Whole = Field(

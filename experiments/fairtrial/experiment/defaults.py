@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from fairtrial.experiment.analysis import Analysis
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.model import Experiment
 
@@ -40,7 +41,9 @@ def _unsaid(part: BaseModel, dumped: dict[str, Any], prefix: str) -> Iterator[De
 
 
 def _idle(part: BaseModel, name: str) -> bool:
-    """The margin of the role that a metric does not have."""
+    """What has no effect: the margin of the role that a metric does not have, a design that is not used."""
+    if isinstance(part, Analysis) and name in ("looks", "spending"):
+        return part.method != "groupSequential"
     return isinstance(part, Metric) and name == (
         "max_regression" if part.role == "objective" else "min_effect"
     )

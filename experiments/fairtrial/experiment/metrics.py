@@ -2,50 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from fairtrial.experiment.base import Part, raise_mistakes
+from fairtrial.experiment.metric_families import BY_COLUMN, FAMILIES, Direction, Family, Kind, Role
+from fairtrial.experiment.metric_rules import inconsistencies, unknown_name
 from fairtrial.experiment.quantities import Margin
-from fairtrial.experiment.quantity_types import MarginType
-
-Role = Literal["objective", "guardrail"]
-Direction = Literal["increase", "decrease"]
-Kind = Literal["binary", "mean", "quantile"]
-
-
-@dataclass(frozen=True)
-class Family:
-    """What is known of a metric that Fairtrial measures itself."""
-
-    column: str
-    kind: Kind
-    role: Role
-    direction: Direction
-    scored: bool  # needs the right answers
-    in_seconds: bool = False
-
-
-#: By the name that files use.
-FAMILIES = {
-    "accuracy": Family("score", "binary", "objective", "increase", scored=True),
-    "errorRate": Family("error", "binary", "guardrail", "decrease", scored=False),
-    "latency": Family("latency", "mean", "guardrail", "decrease", scored=False, in_seconds=True),
-    "absoluteError": Family("absoluteError", "mean", "objective", "decrease", scored=True),
-    "squaredError": Family("squaredError", "mean", "objective", "decrease", scored=True),
-}
-_BY_COLUMN = {family.column: family for family in FAMILIES.values()}
+from fairtrial.experiment.quantity_types import Level, MarginType
 
 
 def _family(data: dict[str, Any]) -> Family | None:
     """By the column when it is given, else by the name."""
     column = data.get("column")
-    return _BY_COLUMN.get(column) if isinstance(column, str) else FAMILIES.get(data.get("name", ""))
+    return BY_COLUMN.get(column) if isinstance(column, str) else FAMILIES.get(data.get("name", ""))
 
+
+#: What a metric is when one of these is said of it.
+_KIND_BY_FIELD: dict[str, Kind] = {"quantile": "quantile", "slo": "binary", "denominator": "ratio"}
 
 # Defaults of a metric without a family are never seen: `Metric` refuses it when they are not said.
 
@@ -57,7 +32,10 @@ def _default_column(data: dict[str, Any]) -> str:
 
 def _default_kind(data: dict[str, Any]) -> Kind:
     family = _family(data)
-    return "quantile" if data.get("quantile") is not None else family.kind if family else "mean"
+    for field, kind in _KIND_BY_FIELD.items():
+        if data.get(field) is not None:
+            return kind
+    return family.kind if family else "mean"
 
 
 def _default_role(data: dict[str, Any]) -> Role:
@@ -96,10 +74,36 @@ class Metric(Part):
         description="Compare this quantile, between 0 and 1, instead of the mean. Default: the mean.",
         examples=[0.99],
     )
+    slo: Level | None = Field(
+        default=None,
+        description="Compare the share of requests above this level, 200ms or a plain number, instead of the "
+        "mean; a failed request is above it. Default: none.",
+        examples=["200ms"],
+    )
+    denominator: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Compare the sum of `column` over the sum of this column: clicks a view. Default: none.",
+        examples=["views"],
+    )
+    covariate: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A column known before the experiment that explains part of the metric, such as last "
+        "week's value of the same user: it is adjusted for (CUPED). Default: none.",
+        examples=["lastWeek"],
+    )
+    cap: Level | None = Field(
+        default=None,
+        description="Larger values of a mean count as this much (winsorised), so that a few do not decide; "
+        "the uncapped result is shown beside it. Default: none.",
+        examples=[100],
+    )
     kind: Kind = Field(
         default_factory=_default_kind,
         description="How the values are distributed, hence which test is used: binary (0 or 1), mean (any "
-        "number), quantile (of positive numbers). Default: by the metric, and quantile if one is given.",
+        "number), ratio (of two sums), count (of events), quantile (of positive numbers). Default: by the "
+        "metric; quantile, binary or ratio if quantile, slo or denominator is given.",
         examples=["mean"],
     )
     role: Role = Field(
@@ -134,7 +138,7 @@ class Metric(Part):
     @property
     def family(self) -> Family | None:
         """What is known of it; None for a further column of the observations."""
-        return _BY_COLUMN.get(self.column)
+        return BY_COLUMN.get(self.column)
 
     @property
     def margin(self) -> Margin:
@@ -152,80 +156,6 @@ class Metric(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        unknown = list(_of_name(self))  # the other checks would rest on guesses
-        raise_mistakes(unknown or [*_of_kind(self), *_of_role(self), *_of_units(self), *_of_design(self)])
+        unknown = list(unknown_name(self))  # the other checks would rest on guesses
+        raise_mistakes(unknown or inconsistencies(self))
         return self
-
-
-_Found = Iterator[tuple[tuple[str | int, ...], str]]
-
-
-def _of_name(metric: Metric) -> _Found:
-    said = metric.model_fields_set
-    typed = "kind" in said or metric.quantile is not None
-    if metric.family is not None or (typed and "direction" in said):
-        return
-    close = difflib.get_close_matches(metric.name, FAMILIES, n=1) if "column" not in said else []
-    if typed and not close:
-        yield ("direction",), "say which way is better, increase or decrease; there is no default here"
-        return
-    hint = f', did you mean "{close[0]}"?' if close else f"; known are {', '.join(FAMILIES)}."
-    yield (
-        ("name",),
-        f'unknown metric "{metric.name}"{hint} For a column of your own say its kind and direction',
-    )
-
-
-def _of_kind(metric: Metric) -> _Found:
-    said, family = metric.model_fields_set, metric.family
-    if metric.quantile is not None and metric.kind != "quantile":
-        yield ("kind",), f"a metric with a quantile is of kind quantile, not {metric.kind}"
-    elif metric.kind == "quantile" and metric.quantile is None:
-        yield ("quantile",), "a metric of kind quantile needs one, such as 0.99"
-    elif family and metric.kind != family.kind and (family.kind == "binary" or metric.kind == "binary"):
-        if "kind" in said:
-            yield ("kind",), f'"{metric.name}" is of kind {family.kind}'
-        else:
-            yield ("quantile",), f'"{metric.name}" is of kind {family.kind} and has no quantiles'
-
-
-def _of_role(metric: Metric) -> _Found:
-    if metric.role == "guardrail" and metric.min_effect.value:
-        yield ("minEffect",), "minEffect belongs to an objective; a guardrail has maxRegression"
-    if metric.role == "objective" and metric.max_regression.value:
-        yield ("maxRegression",), "maxRegression belongs to a guardrail; an objective has minEffect"
-
-
-def _margins(metric: Metric) -> Iterator[tuple[str, Margin]]:
-    yield "minEffect", metric.min_effect
-    yield "maxRegression", metric.max_regression
-    if metric.design_effect is not None:
-        yield "designEffect", metric.design_effect
-
-
-def _of_units(metric: Metric) -> _Found:
-    in_seconds = metric.family is None or metric.family.in_seconds
-    shrinks = not metric.higher_is_better
-    for field, margin in _margins(metric):
-        if margin.unit == "pp" and metric.kind != "binary":
-            yield (field,), f'percentage points are for rates; "{metric.name}" is none, use % of the baseline'
-        elif margin.unit == "s" and not (in_seconds and metric.kind != "binary"):
-            yield (field,), f'"{metric.name}" is not a time; use % of the baseline or a plain number'
-        elif metric.kind == "binary" and margin.unit in ("", "pp") and margin.value >= 1:
-            yield (field,), f"a rate is between 0 and 1 and cannot move by {margin}; 1pp is 0.01"
-        elif field != "maxRegression" and shrinks and margin.relative and margin.value >= 1:
-            yield (field,), f"nothing decreases by {margin} of the baseline"
-
-
-def _of_design(metric: Metric) -> _Found:
-    design = metric.design_effect
-    if design is None:
-        return
-    if design.value == 0:
-        yield ("designEffect",), "expected an effect above 0"
-    elif (
-        metric.role == "objective"
-        and design.relative == metric.min_effect.relative
-        and design.value <= metric.min_effect.value
-    ):
-        yield ("designEffect",), f"expected more than minEffect ({metric.min_effect}), got {design}"

@@ -56,7 +56,9 @@ class Spec(Part):
     )
     candidates: tuple[Candidate, ...] = Field(
         min_length=1,
-        description="The versions that challenge it; one for now.",
+        max_length=20,
+        description="The versions that challenge it: each is judged against the baseline, and the best of "
+        "those that pass is taken.",
         examples=[[{"name": "v2", "modelUri": "models/v2"}]],
     )
     strategy: Strategy = Field(
@@ -96,11 +98,6 @@ class Spec(Part):
     )
 
     @property
-    def candidate(self) -> Candidate:
-        """The one candidate."""
-        return self.candidates[0]
-
-    @property
     def scored(self) -> bool:
         """Whether any metric needs the right answers."""
         return any(metric.scored for metric in self.metrics)
@@ -126,10 +123,25 @@ class Spec(Part):
             if candidate.name in names:
                 found.append(((i, "name"), f'another arm is called "{candidate.name}" already'))
             names.append(candidate.name)
-        if len(candidates) > 1:
-            found.append(((1,), "one candidate at a time for now; run the others after it"))
         raise_mistakes(found)
         return candidates
+
+    @field_validator("strategy")
+    @classmethod
+    def _enough_for_all(cls, strategy: Strategy, info: ValidationInfo) -> Strategy:
+        arms = len(info.data.get("candidates", ()))
+        canary, ab_test = strategy.canary, strategy.ab_test
+        shares: list[tuple[tuple[str | int, ...], int | None]] = []
+        if canary is not None:
+            shares = [(("canary", "steps", i, "setWeight"), s.set_weight) for i, s in enumerate(canary.steps)]
+        elif ab_test is not None:
+            shares = [(("abTest", "weight"), ab_test.weight)]
+        raise_mistakes(
+            (path, f"{arms} candidates need at least {arms}%, one each; it is {share}%")
+            for path, share in shares
+            if share is not None and share < arms
+        )
+        return strategy
 
     @field_validator("metrics")
     @classmethod
@@ -148,10 +160,14 @@ class Spec(Part):
         traffic = info.data.get("traffic")
         if isinstance(traffic, Traffic):
             horizon = traffic.load_test.max_duration
+            if analysis.unit == "user" and traffic.load_test.requests.unit is None:
+                raise_mistakes(
+                    [(("unit",), "say which column names the user: traffic.loadTest.requests.unit")]
+                )
             raise_mistakes(
                 ((name,), "not shorter than traffic.loadTest.maxDuration: nothing would be judged")
                 for name, seconds in (("warmUp", analysis.warm_up), ("lookInterval", analysis.look_interval))
-                if seconds >= horizon
+                if not isinstance(seconds, str) and seconds >= horizon
             )
         return analysis
 

@@ -160,6 +160,18 @@ def parse_margin(raw: object) -> Margin:
     raise _unlike(expected, raw)
 
 
+def parse_level(raw: object) -> float:
+    """`200ms` -> 0.2 seconds, or a plain number above 0 in the metric's own unit."""
+    expected = "a level such as 200ms or 100"
+    try:
+        margin = parse_margin(raw)
+    except QuantityError:
+        raise _unlike(expected, raw) from None
+    if margin.relative or margin.unit == "pp" or margin.value == 0:
+        raise _unlike(expected, raw)
+    return margin.value
+
+
 def describe(raw: object) -> str:
     """A value in words, short enough for one line and free of control characters."""
     match raw:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
@@ -30,6 +30,14 @@ Duration = Annotated[
     BeforeValidator(q.parse_duration),
     PlainSerializer(q.format_duration, return_type=str),
     WithJsonSchema(_text(_DURATION, "90s", "2m", "500ms") | {"minLength": 2}),
+]
+
+#: Seconds, or "auto".
+DurationOrAuto = Annotated[
+    float | Literal["auto"],
+    BeforeValidator(lambda raw: raw if raw == "auto" else q.parse_duration(raw)),
+    PlainSerializer(lambda value: value if value == "auto" else q.format_duration(value), return_type=str),
+    WithJsonSchema({"anyOf": [{"const": "auto"}, _text(_DURATION, "5s") | {"minLength": 2}]}),
 ]
 
 #: A second.
@@ -71,4 +79,11 @@ MarginType = Annotated[
             0, None, _text(rf"({_NUMBER}(%|pp)?|{_DURATION})", "5%", "1pp", "20ms") | {"minLength": 1}
         ),
     ),
+]
+
+#: Seconds, or in the metric's own unit; above 0.
+Level = Annotated[
+    float,
+    BeforeValidator(q.parse_level),
+    WithJsonSchema(_number_or(0, None, _text(rf"({_NUMBER}|{_DURATION})", "200ms") | {"minLength": 1})),
 ]

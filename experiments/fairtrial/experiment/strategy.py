@@ -14,7 +14,8 @@ class CanaryStep(Part):
     """One step: hold a weight until the step has run its time and has its data."""
 
     set_weight: Weight = Field(
-        description="The candidate's share of the traffic, in whole percent.", examples=[10, "50%"]
+        description="The candidates' share of the traffic together, in whole percent.",
+        examples=[10, "50%"],
     )
     pause: Duration = Field(
         default=0.0,
@@ -52,9 +53,10 @@ class Canary(Part):
 class AbTest(Part):
     """Divide the traffic once and for the whole trial."""
 
-    weight: Weight = Field(
-        default=50,
-        description="The candidate's share of the traffic, in whole percent. Default: 50%.",
+    weight: Weight | None = Field(
+        default=None,
+        description="The candidates' share of the traffic together, in whole percent. "
+        "Default: equal shares for all arms.",
         examples=["50%"],
     )
 

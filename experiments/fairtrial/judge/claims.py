@@ -6,12 +6,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from scipy.special import ndtri
+
 from fairtrial.judge.boundaries import alpha_of, boundary_for, planned_drift
 from fairtrial.judge.comparison import Comparison, Interval
 from fairtrial.judge.geometry import Claim, claims_of
-from fairtrial.judge.spec import JudgeSpec, MetricSpec
+from fairtrial.judge.spec import JudgeSpec, Method, MetricSpec
 from fairtrial.judge.state import ClaimState, State, claim_key
+from fairtrial.stats.e_process import z_of_log_e
 from fairtrial.stats.score import Effect
+
+#: Below it a p-value is as good as 0: its z is 37.
+_LEAST_P = 1e-300
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,7 @@ class Judged:
     claim: Claim
     state: ClaimState
     alpha: float
+    exhausted: bool  # it can cross no more: all that was planned has been looked at
 
     @property
     def statistic(self) -> float | None:
@@ -53,10 +60,23 @@ class MetricLook:
 
 
 def look_at_metric(
-    spec: JudgeSpec, state: State, comparison: Comparison, candidate: str, *, waiting: str | None
+    spec: JudgeSpec,
+    state: State,
+    comparison: Comparison,
+    candidate: str,
+    *,
+    waiting: str | None,
+    horizon: bool,
+    intervals: bool = True,
 ) -> MetricLook:
-    """Judge both claims of a metric at look `state.look`; `waiting` says why not to, if so."""
+    """Judge both claims of a metric at look `state.look`; `waiting` says why not to, if so.
+
+    horizon: there will be no later look, which is when a fixed horizon is judged. intervals: whether
+    estimates and intervals are wanted too, which no claim needs.
+    """
     metric = comparison.metric
+    if waiting is None and spec.method is Method.FIXED_HORIZON and not horizon:
+        waiting = "it is judged once, at the horizon"
     against, favour = (
         _look_at_claim(spec, state, comparison, claim, candidate, waits=waiting is not None)
         for claim in claims_of(metric)
@@ -69,8 +89,8 @@ def look_at_metric(
         comparison=comparison,
         against=against,
         favour=favour,
-        effect=comparison.effect(),
-        interval=None if critical is None else _finite(comparison.interval(critical)),
+        effect=comparison.effect() if intervals else None,
+        interval=_interval(spec, comparison, favour, critical) if intervals else None,
         waiting=waiting,
     )
 
@@ -92,7 +112,8 @@ def _look_at_claim(
 ) -> Judged:
     before = state.claim(candidate, comparison.metric.name, claim.name)
     after = before if waits else _advanced(spec, before, comparison, claim, look=state.look)
-    return Judged(claim, after, alpha_of(spec, claim))
+    exhausted = spec.method is not Method.ALWAYS_VALID and after.information >= 1
+    return Judged(claim, after, alpha_of(spec, claim), exhausted)
 
 
 def p_value(spec: JudgeSpec, judged: Judged) -> float | None:
@@ -110,15 +131,15 @@ def _advanced(
 
     A claim that has crossed is still followed, for its interval and what the report draws.
     """
-    fraction = min(1.0, comparison.compared / comparison.metric.max_observations)
-    if before.exhausted or fraction <= before.information:
+    fraction = comparison.compared / comparison.metric.max_observations
+    if spec.method is not Method.ALWAYS_VALID:
+        fraction = min(1.0, fraction)
+    if fraction <= before.information:
         return before
-    score = comparison.score(claim.threshold, greater=claim.greater)
-    if score is None:
+    found = _statistic(spec, comparison, claim, before.drift, fraction)
+    if found is None:
         return before
-    drift = before.drift
-    if drift is None:
-        drift = planned_drift(spec, claim, comparison, score.information, fraction)
+    drift = found.drift
     fractions = (*before.fractions, fraction)
     critical = boundary_for(spec, claim, drift).critical(fractions)
     boundary = critical if math.isfinite(critical) else None
@@ -127,13 +148,64 @@ def _advanced(
     after = replace(
         before,
         fractions=fractions,
-        statistics=(*before.statistics, score.z),
+        statistics=(*before.statistics, found.z),
         drift=drift,
+        test=found.test,
         boundary=boundary if boundary is not None else before.boundary,
     )
-    if before.crossed or boundary is None or score.z < boundary:
+    if before.crossed or boundary is None or found.z < boundary:
         return after
-    return replace(after, crossed_at_look=look, crossed_statistic=score.z, crossed_boundary=boundary)
+    return replace(after, crossed_at_look=look, crossed_statistic=found.z, crossed_boundary=boundary)
+
+
+@dataclass(frozen=True)
+class _Statistic:
+    """Evidence for a claim at a look, whatever the method: all of them on the scale of z."""
+
+    z: float
+    drift: float
+    test: str | None = None
+
+
+def _statistic(
+    spec: JudgeSpec, comparison: Comparison, claim: Claim, drift: float | None, fraction: float
+) -> _Statistic | None:
+    """None while there is too little to say."""
+    if spec.method is Method.FIXED_HORIZON:
+        test = comparison.fixed(claim.threshold, greater=claim.greater, level=_level(spec))
+        if test is None:
+            return None
+        z = -float(ndtri(min(max(test.p_value, _LEAST_P), 1 - _LEAST_P)))
+        return _Statistic(z, 0.0, test.name)
+    score = comparison.score(claim.threshold, greater=claim.greater)
+    if score is None:
+        return None
+    if drift is None:
+        drift = planned_drift(spec, claim, comparison, score.information, fraction)
+    if spec.method is Method.ALWAYS_VALID:
+        log_e = comparison.log_e(claim.threshold, greater=claim.greater)
+        if log_e is not None:
+            return _Statistic(float(z_of_log_e(log_e, fraction, drift)), drift)
+    return _Statistic(score.z, drift)
+
+
+def _level(spec: JudgeSpec) -> float:
+    """Confidence level of the intervals: each end is one-sided at the rate of a claim for promotion."""
+    return 1 - 2 * spec.alpha / len(spec.candidates)
+
+
+def _interval(
+    spec: JudgeSpec, comparison: Comparison, favour: Judged, critical: float | None
+) -> Interval | None:
+    """That of the test which judged, where it has one; else the score inverted at the boundary."""
+    if critical is None:
+        return None
+    if favour.state.test is not None:
+        claim = favour.claim
+        test = comparison.fixed(claim.threshold, greater=claim.greater, level=_level(spec))
+        if test is not None and test.interval is not None:
+            return _finite(test.interval)
+    return _finite(comparison.interval(critical))
 
 
 def _finite(interval: Interval | None) -> Interval | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
+from scipy.special import ndtr
 
 from fairtrial.judge.evidence import FloatArray, Stratum
 from fairtrial.judge.spec import MetricSpec
 from fairtrial.stats.batches import MINIMUM_BATCHES, MINIMUM_INFORMATIVE, batch_inflation
+from fairtrial.stats.fixed.result import FixedTest
 from fairtrial.stats.score import Contributions, Effect, Score
 
 Interval: TypeAlias = tuple[float, float]
@@ -20,10 +23,14 @@ Interval: TypeAlias = tuple[float, float]
 class Comparison(ABC):
     """Axes are strata. `metric` is the metric; nothing here knows of claims or rates."""
 
-    def __init__(self, metric: MetricSpec, strata: Sequence[Stratum]) -> None:
+    def __init__(
+        self, metric: MetricSpec, strata: Sequence[Stratum], uncapped: Comparison | None = None
+    ) -> None:
+        """uncapped: the same before the metric's cap was applied, if it has one."""
         self.metric = metric
         self.relative = metric.margin.relative
         self._strata = strata
+        self._uncapped = uncapped
         self._inflation: float | None = None
 
     @property
@@ -56,6 +63,28 @@ class Comparison(ABC):
     def signal(self, threshold: float, effect: float) -> float:
         """Expected z per root of information if the effect is `effect`, from pooled (blinded) data; >= 0."""
 
+    #: What the stratified score is called where it is judged once, at a fixed horizon.
+    _score_name = "stratified score test"
+
+    def fixed(self, threshold: float, *, greater: bool, level: float) -> FixedTest | None:
+        """The test of an effect beyond the threshold that is made once: the textbook's where the data are as
+        it takes them to be (independent, and split alike all the time), else the score of the strata.
+
+        level: of the interval, where the test has one. None while there is too little to say.
+        """
+        del level
+        score = self.score(threshold, greater=greater)
+        return None if score is None else FixedTest(self._score_name, float(ndtr(-score.z)))
+
+    def log_e(self, threshold: float, *, greater: bool) -> float | None:
+        """Log of an exact e-value for an effect beyond the threshold; None where there is none."""
+        del threshold, greater
+
+    @property
+    def _is_simple(self) -> bool:
+        """Whether the strata may be pooled: one split all the time, and nothing that correlates."""
+        return len({stratum.segment for stratum in self._strata}) <= 1 and self.inflation == 1.0
+
     @property
     def inflation(self) -> float | None:
         """Variance inflation by serial correlation; None before there are enough time batches to tell."""
@@ -66,6 +95,17 @@ class Comparison(ABC):
             else:
                 self._inflation = batch_inflation(*_by_batch(self._strata, parts))
         return self._inflation
+
+    @property
+    def effective_size(self) -> float | None:
+        """Independent observations an arm (the smaller one) that would tell as much as those compared; None
+        while it is not known how much alike neighbouring ones are.
+        """
+        return None if self.inflation is None else self.compared / self.inflation
+
+    def uncapped_effect(self) -> Effect | None:
+        """`effect` of the values before the cap; None if the metric has none."""
+        return None if self._uncapped is None else self._uncapped.effect()
 
     def batches(self) -> tuple[int, int]:
         """(time batches that say something about serial correlation, all time batches)."""
@@ -79,12 +119,15 @@ class Comparison(ABC):
         """What each stratum adds to the score, where its observations are serially correlated; else None."""
         return None
 
+    #: Why the variance is measured by time batches.
+    _batch_reason = "neighbouring requests are alike"
+
     def _batch_shortfall(self) -> str | None:
         if self.inflation is not None:
             return None
         informative, batches = self.batches()
         return (
-            f"neighbouring requests are alike, so that {MINIMUM_BATCHES} time batches are needed, "
+            f"{self._batch_reason}, so that {MINIMUM_BATCHES} time batches are needed, "
             f"{MINIMUM_INFORMATIVE} of them with something to tell; there are {batches} and {informative}"
         )
 
@@ -104,6 +147,18 @@ def shared(n0: FloatArray, n1: FloatArray) -> int:
     """Size of the smaller arm in strata that have both."""
     both = (n0 > 0) & (n1 > 0)
     return int(min(n0[both].sum(), n1[both].sum()))
+
+
+def damped(score: Score | None, inflation: float) -> Score | None:
+    """A score of observations that were taken to be independent, for what their correlation leaves of it."""
+    return score if score is None else replace(score, z=score.z / math.sqrt(inflation))
+
+
+def widened(effect: Effect | None, inflation: float) -> Effect | None:
+    """Likewise an effect's standard error."""
+    if effect is None:
+        return None
+    return replace(effect, standard_error=effect.standard_error * math.sqrt(inflation))
 
 
 def ratio_or_zero(numerator: float, denominator: float) -> float:

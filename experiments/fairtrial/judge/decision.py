@@ -83,6 +83,6 @@ def _settled(looks: Sequence[MetricLook]) -> bool:
 
     A claim is over once its planned maximum has been looked at.
     """
-    no_promotion = any(look.favour.state.exhausted and not look.favour.state.crossed for look in looks)
-    no_harm = all(look.against.state.exhausted or look.favour.state.crossed for look in looks)
+    no_promotion = any(look.favour.exhausted and not look.favour.state.crossed for look in looks)
+    no_harm = all(look.against.exhausted or look.favour.state.crossed for look in looks)
     return no_promotion and no_harm

@@ -18,6 +18,7 @@ from fairtrial.judge.verdict import (
     Gate,
     MetricResult,
     SampleRatio,
+    Uncapped,
     Verdict,
 )
 
@@ -33,6 +34,7 @@ def verdict_to_dict(verdict: Verdict, versions: Mapping[str, str] | None = None)
         "reasons": list(verdict.reasons),
         "baseline": verdict.baseline,
         "candidate": verdict.candidate,
+        "selectedFrom": verdict.selected_from,
         "look": verdict.look,
         "elapsed": _finite(verdict.elapsed),
         "arms": [_arm(arm) for arm in verdict.arms],
@@ -70,6 +72,7 @@ def verdict_from_dict(raw: Mapping[str, Any]) -> Verdict:
         assumptions=tuple(raw["assumptions"]),
         rules=raw["versions"]["rules"],
         notes=tuple(raw["notes"]),
+        selected_from=raw.get("selectedFrom", 1),
     )
 
 
@@ -96,12 +99,17 @@ def _metric(metric: MetricResult) -> dict[str, Any]:
         "role": metric.role,
         "kind": metric.kind,
         "quantile": metric.quantile,
+        "slo": metric.slo,
+        "column": metric.column,
+        "unit": metric.unit,
         "higherIsBetter": metric.higher_is_better,
         "method": metric.method,
+        "test": metric.test,
         "n": {
             "baseline": metric.n_baseline,
             "candidate": metric.n_candidate,
             "pairs": metric.n_pairs,
+            "effective": _finite(metric.effective_size),
         },
         "estimate": {
             "baseline": _finite(metric.baseline),
@@ -109,6 +117,7 @@ def _metric(metric: MetricResult) -> dict[str, Any]:
             "effect": _finite(metric.effect),
             "relative": metric.relative,
         },
+        "uncapped": None if metric.uncapped is None else _uncapped(metric.uncapped),
         "interval": None if metric.interval is None else [_finite(end) for end in metric.interval],
         "level": metric.level,
         "margin": metric.margin,
@@ -118,6 +127,15 @@ def _metric(metric: MetricResult) -> dict[str, Any]:
         "looks": leading.looks if leading else 0,
         "claims": [_claim(claim) for claim in metric.claims],
         "waiting": metric.waiting,
+    }
+
+
+def _uncapped(uncapped: Uncapped) -> dict[str, Any]:
+    return {
+        "cap": uncapped.cap,
+        "baseline": _finite(uncapped.baseline),
+        "candidate": _finite(uncapped.candidate),
+        "effect": _finite(uncapped.effect),
     }
 
 
@@ -145,6 +163,7 @@ def _ratio(ratio: SampleRatio) -> dict[str, Any]:
         "mismatch": ratio.mismatch,
         "where": ratio.where,
         "missingHalves": ratio.missing_halves,
+        "pValue": _finite(ratio.p_value),
     }
 
 
@@ -169,7 +188,18 @@ def _metric_from(raw: Mapping[str, Any]) -> MetricResult:
         claims=tuple(_claim_from(claim) for claim in raw["claims"]),
         waiting=raw["waiting"],
         quantile=raw["quantile"],
+        column=raw.get("column", ""),
+        slo=raw.get("slo"),
+        unit=raw.get("unit", "request"),
+        test=raw.get("test"),
+        effective_size=n.get("effective"),
+        uncapped=_uncapped_from(raw["uncapped"]) if raw.get("uncapped") else None,
     )
+
+
+def _uncapped_from(raw: Mapping[str, Any]) -> Uncapped:
+    figures = (raw[name] for name in ("cap", "baseline", "candidate", "effect"))
+    return Uncapped(*(math.nan if figure is None else figure for figure in figures))
 
 
 def _claim_from(raw: Mapping[str, Any]) -> ClaimResult:
@@ -196,6 +226,7 @@ def _ratio_from(raw: Mapping[str, Any]) -> SampleRatio:
         mismatch=raw["mismatch"],
         where=raw["where"],
         missing_halves=raw["missingHalves"],
+        p_value=raw.get("pValue"),
     )
 
 

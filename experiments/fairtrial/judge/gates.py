@@ -10,7 +10,7 @@ from fairtrial.judge.evidence import Evidence, Excluded, Exclusion
 from fairtrial.judge.spec import JudgeSpec, MetricSpec
 from fairtrial.judge.verdict import Gate, SampleRatio
 from fairtrial.judge.wording import count, metric_label, number, percent, seconds
-from fairtrial.stats.sample_ratio import dirichlet_log_e_values
+from fairtrial.stats.sample_ratio import chi_squared_p, dirichlet_log_e_values
 
 #: Part of an arm's values that may be unusable (NaN, infinite, negative latency), and by which the
 #: candidate may lack more values than the baseline, for whatever reason.
@@ -60,6 +60,7 @@ def sample_ratio(spec: JudgeSpec, evidence: Evidence, candidate: str) -> SampleR
         mismatch=mismatch,
         where=names[int(np.argmax(log_e))] if mismatch else None,
         missing_halves=int(halves.sum()),
+        p_value=chi_squared_p(np.array(counts), np.array(shares)) if counts else None,
     )
 
 
@@ -70,6 +71,8 @@ def gates(spec: JudgeSpec, evidence: Evidence, candidate: str, ratio: SampleRati
         made.insert(0, _sample_ratio_gate(ratio))
     if spec.warm_up > 0:
         made.append(_warm_up(spec, evidence))
+    if spec.full_cycle > 0:
+        made.append(_full_cycle(spec, evidence))
     broken = _broken_baseline(spec, evidence)
     return (*made, broken) if broken else tuple(made)
 
@@ -126,6 +129,18 @@ def _broken_baseline(spec: JudgeSpec, evidence: Evidence) -> Gate | None:
         False,
         f"{percent(failed / requests)} of the requests to {spec.baseline} failed: "
         f"beating that proves nothing.",
+    )
+
+
+def _full_cycle(spec: JudgeSpec, evidence: Evidence) -> Gate:
+    """Hours and days differ: a part of a cycle is no sample of it."""
+    seen = 0.0
+    if evidence.origin is not None and evidence.latest is not None:
+        seen = evidence.latest - evidence.origin
+    return Gate(
+        "fullCycle",
+        seen >= spec.full_cycle,
+        f"{seconds(seen)} of a full cycle of {seconds(spec.full_cycle)} were seen.",
     )
 
 

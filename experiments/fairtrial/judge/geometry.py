@@ -93,6 +93,14 @@ def _check_metric(metric: MetricSpec) -> None:
         raise ValueError(f"metric {name}: a margin cannot be negative")
     if metric.margin.relative and metric.margin.value >= 1 and claims_of(metric)[1].threshold < 0:
         raise ValueError(f"metric {name}: nothing positive can fall by 100% or more")
+    if metric.by_unit and (metric.paired or metric.once_per_row or metric.kind is Kind.QUANTILE):
+        raise ValueError(f"metric {name}: users are compared by sums, not by pair, row or quantile")
+    if metric.kind is Kind.RATIO and metric.denominator is None:
+        raise ValueError(f"metric {name}: a ratio needs a denominator")
+    if metric.kind is Kind.RATIO and (metric.paired or metric.once_per_row):
+        raise ValueError(f"metric {name}: ratios are compared over all requests, not by pair or row")
+    if metric.covariate is not None and metric.paired:
+        raise ValueError(f"metric {name}: a pair shares its covariate, so that there is nothing to adjust")
     if metric.kind is Kind.QUANTILE:
         if metric.quantile is None or not 0 < metric.quantile < 1:
             raise ValueError(f"metric {name} needs a quantile between 0 and 1")

@@ -1,4 +1,4 @@
-"""Comparisons of means, unpaired and paired."""
+"""Comparisons of means: unpaired, adjusted for a covariate, and paired."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from fairtrial.judge.comparison import Comparison, Interval, ratio_or_zero, shar
 from fairtrial.judge.evidence import FloatArray, Stratum
 from fairtrial.judge.geometry import is_latency
 from fairtrial.judge.spec import MetricSpec
+from fairtrial.stats.adjusted import (
+    adjusted_contributions,
+    adjusted_effect,
+    adjusted_interval,
+    adjusted_score,
+    residual_variance,
+)
+from fairtrial.stats.fixed.result import FixedTest
+from fairtrial.stats.fixed.welch import Sample, welch
 from fairtrial.stats.mean import mean_contributions, mean_effect, mean_interval, mean_score
 from fairtrial.stats.paired_mean import (
     paired_mean_contributions,
@@ -16,6 +25,7 @@ from fairtrial.stats.paired_mean import (
     paired_mean_interval,
     paired_mean_score,
 )
+from fairtrial.stats.ratio import linearised
 from fairtrial.stats.score import Contributions, Effect, Score
 
 
@@ -23,9 +33,14 @@ class Means(Comparison):
     """Two means. `baseline`, `candidate`: [S, 3] n, mean, M2."""
 
     def __init__(
-        self, metric: MetricSpec, strata: Sequence[Stratum], baseline: FloatArray, candidate: FloatArray
+        self,
+        metric: MetricSpec,
+        strata: Sequence[Stratum],
+        baseline: FloatArray,
+        candidate: FloatArray,
+        uncapped: Comparison | None = None,
     ) -> None:
-        super().__init__(metric, strata)
+        super().__init__(metric, strata, uncapped)
         self._moments = tuple(arm[:, column] for arm in (baseline, candidate) for column in range(3))
 
     @property
@@ -45,6 +60,16 @@ class Means(Comparison):
             relative=self.relative,
             greater=greater,
             inflation=self.inflation,
+        )
+
+    def fixed(self, threshold: float, *, greater: bool, level: float) -> FixedTest | None:
+        if not self._is_simple:
+            return super().fixed(threshold, greater=greater, level=level)
+        baseline, candidate = (_pooled(*self._moments[at : at + 3]) for at in (0, 3))
+        if min(baseline.n, candidate.n) < 2:
+            return None
+        return welch(
+            baseline, candidate, margin=threshold, relative=self.relative, greater=greater, level=level
         )
 
     def effect(self) -> Effect | None:
@@ -71,11 +96,73 @@ class Means(Comparison):
         return mean_contributions(*self._moments, relative=self.relative)
 
 
+class AdjustedMeans(Comparison):
+    """Two means, or ratios, adjusted for a covariate known beforehand. `baseline`, `candidate`: [S, 6] joint
+    moments of value and covariate, or [S, 10] of numerator, denominator and covariate.
+    """
+
+    def __init__(
+        self,
+        metric: MetricSpec,
+        strata: Sequence[Stratum],
+        baseline: FloatArray,
+        candidate: FloatArray,
+        uncapped: Comparison | None = None,
+    ) -> None:
+        super().__init__(metric, strata, uncapped)
+        self._sizes = baseline[:, 0], candidate[:, 0]
+        self._arms = linearised(baseline, candidate) if baseline.shape[-1] == 10 else (baseline, candidate)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        return int(self._sizes[0].sum()), int(self._sizes[1].sum())
+
+    @property
+    def compared(self) -> int:
+        return shared(*self._sizes)
+
+    def score(self, threshold: float, *, greater: bool) -> Score | None:
+        if self.inflation is None:
+            return None
+        return adjusted_score(
+            *self._arms, margin=threshold, relative=self.relative, greater=greater, inflation=self.inflation
+        )
+
+    def effect(self) -> Effect | None:
+        return adjusted_effect(*self._arms, relative=self.relative, inflation=self.inflation or 1.0)
+
+    def interval(self, critical: float) -> Interval | None:
+        return adjusted_interval(
+            *self._arms, relative=self.relative, critical=critical, inflation=self.inflation or 1.0
+        )
+
+    def shortfall(self) -> str:
+        return self._batch_shortfall() or "each arm needs two values in one time batch"
+
+    def signal(self, threshold: float, effect: float) -> float:
+        n = sum(float(arm[:, 0].sum()) for arm in self._arms)
+        total = sum(float((arm[:, 0] * arm[:, 1]).sum()) for arm in self._arms)
+        scale = ratio_or_zero(total, n) if self.relative else 1.0
+        variance = residual_variance(*self._arms) * (self.inflation or 1.0)
+        return ratio_or_zero(abs((effect - threshold) * scale), math.sqrt(variance))
+
+    def _contributions(self) -> Contributions | None:
+        if not is_latency(self.metric) or self.metric.by_unit:
+            return None
+        return adjusted_contributions(*self._arms, relative=self.relative)
+
+
 class PairedMeans(Comparison):
     """Two means on the same rows. `pairs`: [S, 6] n, both means, both M2, cross-products."""
 
-    def __init__(self, metric: MetricSpec, strata: Sequence[Stratum], pairs: FloatArray) -> None:
-        super().__init__(metric, strata)
+    def __init__(
+        self,
+        metric: MetricSpec,
+        strata: Sequence[Stratum],
+        pairs: FloatArray,
+        uncapped: Comparison | None = None,
+    ) -> None:
+        super().__init__(metric, strata, uncapped)
         self._moments = tuple(pairs[:, column] for column in range(6))
 
     @property
@@ -121,3 +208,10 @@ class PairedMeans(Comparison):
         if not is_latency(self.metric):
             return None
         return paired_mean_contributions(*self._moments, relative=self.relative)
+
+
+def _pooled(n: FloatArray, mean: FloatArray, m2: FloatArray) -> Sample:
+    """The strata of an arm as one sample."""
+    size = float(n.sum())
+    middle = float(n @ mean) / max(size, 1.0)
+    return Sample(size, middle, float(m2.sum() + n @ (mean - middle) ** 2))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fairtrial.judge.assumptions import assumptions
 from fairtrial.judge.case import Case
 from fairtrial.judge.claims import Judged, MetricLook, claims_after, look_at_metric, p_value
 from fairtrial.judge.compare import compare
@@ -13,12 +14,13 @@ from fairtrial.judge.decision import decide
 from fairtrial.judge.evidence import Evidence
 from fairtrial.judge.gates import gates, requests_of, sample_ratio
 from fairtrial.judge.geometry import check_spec, most_looks, reporting_buckets
-from fairtrial.judge.notes import assumptions, notes
+from fairtrial.judge.notes import notes
 from fairtrial.judge.reasons import reasons
 from fairtrial.judge.sentences import claim_sentence
 from fairtrial.judge.spec import JudgeSpec
 from fairtrial.judge.state import State
-from fairtrial.judge.verdict import ArmSummary, ClaimResult, Decision, MetricResult, Verdict
+from fairtrial.judge.verdict import ArmSummary, ClaimResult, Decision, MetricResult, Uncapped, Verdict
+from fairtrial.judge.wording import unit_of
 
 #: Version of the rules in this package. It changes whenever the same evidence may get another verdict.
 RULES = "1"
@@ -53,7 +55,14 @@ def _judge_candidate(
     checked = gates(spec, evidence, candidate, ratio)
     waiting = next((gate.message for gate in checked if gate.name == "minimumData" and not gate.passed), None)
     looks = tuple(
-        look_at_metric(spec, state, compare(metric, evidence, candidate), candidate, waiting=waiting)
+        look_at_metric(
+            spec,
+            state,
+            compare(metric, evidence, candidate),
+            candidate,
+            waiting=waiting,
+            horizon=horizon,
+        )
         for metric in spec.metrics
     )
     elapsed = state.look * spec.look_interval if evidence.origin is not None else 0.0
@@ -134,7 +143,20 @@ def _metric_result(case: Case, look: MetricLook, *, final: bool) -> MetricResult
         ),
         waiting=look.waiting,
         quantile=metric.quantile,
+        column=metric.column,
+        slo=metric.slo,
+        unit=unit_of(metric),
+        test=look.favour.state.test,
+        effective_size=look.comparison.effective_size if final else None,
+        uncapped=_uncapped(look) if final else None,
     )
+
+
+def _uncapped(look: MetricLook) -> Uncapped | None:
+    effect = look.comparison.uncapped_effect()
+    if effect is None or look.metric.cap is None:
+        return None
+    return Uncapped(look.metric.cap, effect.baseline, effect.candidate, effect.effect)
 
 
 def _claim_result(judged: Judged, sentence: str, p: float | None) -> ClaimResult:

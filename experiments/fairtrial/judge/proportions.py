@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
-from fairtrial.judge.comparison import Comparison, Interval, ratio_or_zero, shared
+import numpy as np
+
+from fairtrial.judge.comparison import Comparison, Interval, damped, ratio_or_zero, shared, widened
 from fairtrial.judge.evidence import IntArray, Stratum
-from fairtrial.judge.geometry import claims_of
+from fairtrial.judge.geometry import claims_of, is_latency
 from fairtrial.judge.spec import MetricSpec
 from fairtrial.stats.binary import (
     MINIMUM_EVENTS,
@@ -16,13 +19,21 @@ from fairtrial.stats.binary import (
     binary_score,
     expected_events,
 )
+from fairtrial.stats.e_process import discordant_log_e
+from fairtrial.stats.exceedance import exceedance_contributions
+from fairtrial.stats.fixed.fisher import fisher_exact
+from fairtrial.stats.fixed.mcnemar import mcnemar_exact
+from fairtrial.stats.fixed.newcombe import newcombe_interval, newcombe_paired_interval
+from fairtrial.stats.fixed.result import FixedTest
+from fairtrial.stats.fixed.score_test import score_test
 from fairtrial.stats.paired import (
     MINIMUM_DISCORDANT,
     paired_binary_effect,
     paired_binary_interval,
     paired_binary_score,
 )
-from fairtrial.stats.score import Effect, Score
+from fairtrial.stats.paired_mean import paired_mean_contributions
+from fairtrial.stats.score import Contributions, Effect, Score
 
 
 class Proportions(Comparison):
@@ -47,17 +58,36 @@ class Proportions(Comparison):
         return shared(n0, n1)
 
     def score(self, threshold: float, *, greater: bool) -> Score | None:
-        return binary_score(*self._counts, margin=threshold, relative=self.relative, greater=greater)
+        if self.inflation is None or self._expected(threshold) < MINIMUM_EVENTS:
+            return None
+        score = binary_score(*self._counts, margin=threshold, relative=self.relative, greater=greater)
+        return damped(score, self.inflation)
+
+    def fixed(self, threshold: float, *, greater: bool, level: float) -> FixedTest | None:
+        if not self._is_simple or min(self.sizes) == 0:
+            return super().fixed(threshold, greater=greater, level=level)
+        n0, x0, n1, x1 = (float(each.sum()) for each in self._counts)
+        if threshold == 0 and self._expected(0.0) < MINIMUM_EVENTS:
+            test = fisher_exact(n0, x0, n1, x1, greater=greater)
+        else:
+            test = score_test(
+                n0, x0, n1, x1, margin=threshold, relative=self.relative, greater=greater, level=level
+            )
+        if self.relative:
+            return test
+        return replace(test, interval=newcombe_interval(n0, x0, n1, x1, level=level))
 
     def effect(self) -> Effect | None:
-        return binary_effect(*self._counts, relative=self.relative)
+        return widened(binary_effect(*self._counts, relative=self.relative), self.inflation or 1.0)
 
     def interval(self, critical: float) -> Interval | None:
-        return binary_interval(*self._counts, relative=self.relative, critical=critical)
+        wide = critical * math.sqrt(self.inflation or 1.0)
+        return binary_interval(*self._counts, relative=self.relative, critical=wide)
 
     def shortfall(self) -> str:
         threshold = claims_of(self.metric)[1].threshold
-        events = expected_events(*self._counts, margin=threshold, relative=self.relative)
+        if (events := self._expected(threshold)) >= MINIMUM_EVENTS and (short := self._batch_shortfall()):
+            return short
         return (
             f"{MINIMUM_EVENTS:.0f} of the rarer outcome must be expected in the smaller arm; {events:.1f} are"
         )
@@ -66,7 +96,16 @@ class Proportions(Comparison):
         n0, x0, n1, x1 = (float(each.sum()) for each in self._counts)
         rate = ratio_or_zero(x0 + x1, n0 + n1)
         scale = rate if self.relative else 1.0
-        return ratio_or_zero(abs(effect - threshold) * scale, math.sqrt(rate * (1 - rate)))
+        noise = math.sqrt(rate * (1 - rate) * (self.inflation or 1.0))
+        return ratio_or_zero(abs(effect - threshold) * scale, noise)
+
+    def _expected(self, threshold: float) -> float:
+        """Events expected in the smaller arm, less what serial correlation makes of them."""
+        events = expected_events(*self._counts, margin=threshold, relative=self.relative)
+        return events / (self.inflation or 1.0)
+
+    def _contributions(self) -> Contributions | None:
+        return exceedance_contributions(*self._counts) if is_latency(self.metric) else None
 
 
 class PairedProportions(Comparison):
@@ -85,17 +124,42 @@ class PairedProportions(Comparison):
         return int(sum(float(cell.sum()) for cell in self._counts))
 
     def score(self, threshold: float, *, greater: bool) -> Score | None:
-        return paired_binary_score(*self._counts, margin=threshold, relative=self.relative, greater=greater)
+        if self.inflation is None:
+            return None
+        score = paired_binary_score(*self._counts, margin=threshold, relative=self.relative, greater=greater)
+        return damped(score, self.inflation)
+
+    def fixed(self, threshold: float, *, greater: bool, level: float) -> FixedTest | None:
+        if self.inflation != 1.0 or not self.compared:
+            return super().fixed(threshold, greater=greater, level=level)
+        n11, n10, n01, n00 = (float(cell.sum()) for cell in self._counts)
+        test = (
+            mcnemar_exact(n10, n01, greater=greater)
+            if threshold == 0
+            else super().fixed(threshold, greater=greater, level=level)
+        )
+        if test is None or self.relative:
+            return test
+        return replace(test, interval=newcombe_paired_interval(n11, n10, n01, n00, level=level))
+
+    def log_e(self, threshold: float, *, greater: bool) -> float | None:
+        if threshold != 0 or self.inflation != 1.0:
+            return None
+        _, n10, n01, _ = (float(cell.sum()) for cell in self._counts)
+        return float(discordant_log_e(n10, n01, greater=greater))
 
     def effect(self) -> Effect | None:
-        return paired_binary_effect(*self._counts, relative=self.relative)
+        return widened(paired_binary_effect(*self._counts, relative=self.relative), self.inflation or 1.0)
 
     def interval(self, critical: float) -> Interval | None:
-        return paired_binary_interval(*self._counts, relative=self.relative, critical=critical)
+        wide = critical * math.sqrt(self.inflation or 1.0)
+        return paired_binary_interval(*self._counts, relative=self.relative, critical=wide)
 
     def shortfall(self) -> str:
         if not self.compared:
             return "no pair is complete yet"
+        if short := self._batch_shortfall():
+            return short
         differing = int(self._counts[1].sum() + self._counts[2].sum())
         return (
             f"{MINIMUM_DISCORDANT:.0f} pairs on which the arms differ must be expected; of {self.compared:,} "
@@ -106,4 +170,14 @@ class PairedProportions(Comparison):
         n11, n10, n01, n00 = (float(cell.sum()) for cell in self._counts)
         n = n11 + n10 + n01 + n00
         scale = ratio_or_zero(2 * n11 + n10 + n01, 2 * n) if self.relative else 1.0
-        return ratio_or_zero(abs(effect - threshold) * scale, math.sqrt(ratio_or_zero(n10 + n01, n)))
+        noise = math.sqrt(ratio_or_zero(n10 + n01, n) * (self.inflation or 1.0))
+        return ratio_or_zero(abs(effect - threshold) * scale, noise)
+
+    def _contributions(self) -> Contributions | None:
+        if not is_latency(self.metric):
+            return None
+        n11, n10, n01, n00 = self._counts
+        n = n11 + n10 + n01 + n00
+        mean0, mean1 = (np.divide(x, n, out=np.zeros_like(n), where=n > 0) for x in (n11 + n10, n11 + n01))
+        squares = n * mean0 * (1 - mean0), n * mean1 * (1 - mean1), n11 - n * mean0 * mean1
+        return paired_mean_contributions(n, mean0, mean1, *squares, relative=self.relative)

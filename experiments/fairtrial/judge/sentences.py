@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from scipy.special import ndtr
+
 from fairtrial.judge.claims import Judged, MetricLook
 from fairtrial.judge.geometry import Claim
 from fairtrial.judge.spec import MetricSpec, Role
@@ -14,6 +16,7 @@ from fairtrial.judge.wording import (
     interval_of,
     margin_of,
     metric_label,
+    number,
     observations,
     percent,
     value_of,
@@ -45,11 +48,19 @@ def finding(look: MetricLook, baseline: str, candidate: str, level: float) -> st
 def crossed_sentence(look: MetricLook, judged: Judged, baseline: str, candidate: str, level: float) -> str:
     """A claim that holds: the finding, what it means, and where the evidence crossed."""
     state = judged.state
+    said = f"{finding(look, baseline, candidate, level)}, {_meaning(look.metric, judged.claim)}; "
+    if state.test is not None:
+        return f"{said}{_tested(judged)}."
     return (
-        f"{finding(look, baseline, candidate, level)}, {_meaning(look.metric, judged.claim)}; the evidence "
-        f"crossed its boundary at look {state.crossed_at_look} "
+        f"{said}the evidence crossed its boundary at look {state.crossed_at_look} "
         f"(z {state.crossed_statistic:.2f} against {state.crossed_boundary:.2f})."
     )
+
+
+def _tested(judged: Judged) -> str:
+    """ "McNemar exact: p 0.0012, 0.05 allowed"."""
+    p = float(ndtr(-judged.state.statistics[-1]))
+    return f"{judged.state.test}: p {number(p)}, {number(judged.alpha)} allowed"
 
 
 def open_sentence(look: MetricLook, baseline: str, candidate: str, level: float) -> str:
@@ -58,6 +69,8 @@ def open_sentence(look: MetricLook, baseline: str, candidate: str, level: float)
     if look.waiting is not None:
         return f"{metric_label(metric)} was not judged: {look.waiting.rstrip('.')}."
     used = _used(look)
+    if favour.state.test is not None:
+        return f"{finding(look, baseline, candidate, level)}: {_not_shown(metric)} ({_tested(favour)})."
     z, boundary = favour.state.statistics[-1], favour.state.boundary
     against = "no boundary yet" if boundary is None else f"{boundary:.2f}"
     return (
@@ -92,12 +105,12 @@ def _not_shown(metric: MetricSpec) -> str:
 
 def _used(look: MetricLook) -> str:
     """What has been spent, and what more would take."""
-    metric, state = look.metric, look.favour.state
+    metric, state, exhausted = look.metric, look.favour.state, look.favour.exhausted
     used = look.comparison.compared
     kind = observations(metric)
-    if state.exhausted and metric.once_per_row:
+    if exhausted and metric.once_per_row:
         spent = f"Every one of the {count(used)} rows has been scored"
-    elif state.exhausted:
+    elif exhausted:
         spent = f"The planned maximum of {count(metric.max_observations)} {kind} has been used"
     else:
         spent = f"{count(used)} of {count(metric.max_observations)} planned {kind} were seen"

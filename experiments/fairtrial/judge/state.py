@@ -21,6 +21,7 @@ class ClaimState:
     crossed_at_look: int | None = None
     crossed_statistic: float | None = None
     crossed_boundary: float | None = None
+    test: str | None = None  # which test a fixed horizon was judged by
 
     @property
     def information(self) -> float:
@@ -30,11 +31,6 @@ class ClaimState:
     @property
     def crossed(self) -> bool:
         return self.crossed_at_look is not None
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether its planned maximum has been looked at: it can cross no more."""
-        return self.information >= 1
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,16 @@ class ClaimResult:
 
 
 @dataclass(frozen=True)
+class Uncapped:
+    """What a capped metric shows without its cap: for information, never decisive."""
+
+    cap: float
+    baseline: float
+    candidate: float
+    effect: float
+
+
+@dataclass(frozen=True)
 class MetricResult:
     name: str
     role: str
@@ -53,6 +63,12 @@ class MetricResult:
     claims: tuple[ClaimResult, ...]
     waiting: str | None = None  # why there is no statistic yet, in words
     quantile: float | None = None
+    column: str = ""  # of the observations
+    slo: float | None = None
+    unit: str = "request"  # what is compared: request, row, pair or user
+    test: str | None = None  # which test judged a fixed horizon
+    effective_size: float | None = None  # observations an arm, less what serial correlation makes of them
+    uncapped: Uncapped | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,7 @@ class SampleRatio:
     mismatch: bool
     where: str | None = None  # the segment that broke it
     missing_halves: int = 0
+    p_value: float | None = None  # chi-squared, in a final verdict: valid at one look only
 
 
 @dataclass(frozen=True)
@@ -98,3 +115,4 @@ class Verdict:
     assumptions: tuple[str, ...]
     rules: str  # version of the rules that decided
     notes: tuple[str, ...] = field(default=())
+    selected_from: int = 1  # candidates that passed; of several the best was taken, its estimate too good

@@ -14,6 +14,9 @@ def metric_label(metric: MetricSpec) -> str:
     if metric.quantile is not None:
         quantile = f"p{100 * metric.quantile:.10g}"
         return words if quantile in words else f"{quantile} {words}"
+    if metric.slo is not None:
+        level = seconds(metric.slo) if metric.column == "latency" else number(metric.slo)
+        return f"share of {words} above {level}"
     return f"mean {words}" if metric.kind is Kind.MEAN and metric.column == "latency" else words
 
 
@@ -75,7 +78,7 @@ def change(metric: MetricSpec, effect: float) -> str:
     """ "60% slower", "2.3 pp higher", "no different"."""
     if effect == 0:
         return "no different"
-    if metric.column == "latency":
+    if metric.column == "latency" and metric.slo is None:
         word = "slower" if effect > 0 else "faster"
     else:
         word = "higher" if effect > 0 else "lower"
@@ -88,10 +91,19 @@ def interval_of(metric: MetricSpec, interval: tuple[float, float], level: float)
     return f"{100 * level:.4g}% interval {effect_of(metric, low)} to {effect_of(metric, high)}"
 
 
+def unit_of(metric: MetricSpec) -> str:
+    """What is compared: user, pair or request; a row where its score counts once."""
+    if metric.by_unit:
+        return "user"
+    return "row" if metric.once_per_row else "pair" if metric.paired else "request"
+
+
 def observations(metric: MetricSpec) -> str:
     """What the metric's evidence is counted in."""
     if metric.once_per_row:
         return "rows"
+    if metric.by_unit:
+        return "users an arm"
     return "pairs" if metric.paired else "requests an arm"
 
 

@@ -9,7 +9,7 @@ from fairtrial.controller.progression import Step
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.quantities import Margin as Quantity
-from fairtrial.judge.spec import JudgeSpec, Kind, Margin, MetricSpec, Role
+from fairtrial.judge.spec import JudgeSpec, Kind, Margin, Method, MetricSpec, Role, Spending
 
 #: Time batches a run is cut into, for strata and batch means: thirty must pass before latency is judged,
 #: and a regression that anyone can see should not have to wait for that.
@@ -28,11 +28,18 @@ def claims_of(experiment: Experiment, steps: Sequence[Step], rows: int) -> Judge
         metrics=tuple(_metric(metric, experiment, steps, rows) for metric in spec.metrics),
         alpha=analysis.false_positive_rate,
         power=analysis.power,
-        method=analysis.method,
-        planned_looks=max(1, math.ceil(load.max_duration / analysis.look_interval)),
+        method=(method := Method(analysis.method)),
+        spending=Spending(analysis.spending),
+        planned_looks=(
+            analysis.looks
+            if method is Method.GROUP_SEQUENTIAL
+            else max(1, math.ceil(load.max_duration / analysis.look_interval))
+        ),
         look_interval=analysis.look_interval,
         batch_seconds=min(longest, max(shortest, load.max_duration / _BATCHES_PER_RUN)),
-        warm_up=analysis.warm_up,
+        warm_up=analysis.warm_up if analysis.warm_up != "auto" else 0.0,
+        auto_warm_up=analysis.warm_up == "auto",
+        full_cycle=analysis.full_cycle,
         min_observations=analysis.min_requests,
         max_duration=load.max_duration,
         weights={
@@ -43,8 +50,9 @@ def claims_of(experiment: Experiment, steps: Sequence[Step], rows: int) -> Judge
 
 
 def _metric(metric: Metric, experiment: Experiment, steps: Sequence[Step], rows: int) -> MetricSpec:
-    load = experiment.spec.traffic.load_test
+    load, analysis = experiment.spec.traffic.load_test, experiment.spec.analysis
     paired = load.paired and metric.scored and metric.quantile is None
+    by_unit = analysis.unit == "user" and metric.kind != "quantile" and not paired
     pairs, smaller_arm = horizon(experiment, steps)
     observations = pairs if paired else smaller_arm
     return MetricSpec(
@@ -56,9 +64,14 @@ def _metric(metric: Metric, experiment: Experiment, steps: Sequence[Step], rows:
         margin=_margin(metric.margin),
         design_effect=_margin(metric.design_effect) if metric.design_effect else None,
         quantile=metric.quantile,
-        once_per_row=metric.scored,
+        once_per_row=metric.scored and not by_unit,
         paired=paired,
         max_observations=max(1, min(observations, rows) if metric.scored else observations),
+        slo=metric.slo,
+        denominator=metric.denominator,
+        covariate=metric.covariate,
+        cap=metric.cap,
+        by_unit=by_unit,
     )
 
 

@@ -33,24 +33,28 @@ class Plan:
         return self.experiment.spec.baseline.name
 
     @property
-    def candidate(self) -> str:
-        return self.experiment.spec.candidate.name
+    def candidates(self) -> tuple[str, ...]:
+        return tuple(candidate.name for candidate in self.experiment.spec.candidates)
 
     def at_step(self, number: int) -> tuple[SeldonDeployment, Route]:
         """What is to be served during a step."""
         step = self.steps[number]
         return with_weights(self.deployment, step.weights), self._route(step.revision)
 
-    def after(self, action: Effect, step: int) -> tuple[SeldonDeployment, Route]:
-        """What is to be served once the verdict, reached at `step`, is acted upon.
+    def after(self, action: Effect, step: int, candidate: str) -> tuple[SeldonDeployment, Route]:
+        """What is to be served once the verdict on this candidate, reached at `step`, is acted upon.
 
-        The arm that lost is removed rather than given no traffic: Seldon moves no weight while any
+        An arm that lost is removed rather than given no traffic: Seldon moves no weight while any
         of a resource's Deployments is unready, and a candidate that crashes never is ready again.
         """
         if action is Effect.HOLD:
             return self.at_step(step)
-        loser = self.baseline if action is Effect.PROMOTE else self.candidate
-        return without(self.deployment, loser), self._route(action.value)
+        winner = candidate if action is Effect.PROMOTE else self.baseline
+        deployment = self.deployment
+        for arm in (self.baseline, *self.candidates):
+            if arm != winner:
+                deployment = without(deployment, arm)
+        return deployment, self._route(action.value)
 
     def action(self, decision: Decision) -> Effect:
         """What a final decision calls for."""
@@ -60,17 +64,17 @@ class Plan:
             return Effect.ROLLBACK
         return _ON_INCONCLUSIVE[self.experiment.spec.on_inconclusive]
 
-    def doing(self, action: Effect) -> str:
+    def doing(self, action: Effect, candidate: str) -> str:
         """What is being done, in words."""
         if action is Effect.HOLD:
             return "leaving the split as it is"
-        return f"promoting {self.candidate}" if action is Effect.PROMOTE else f"returning to {self.baseline}"
+        return f"promoting {candidate}" if action is Effect.PROMOTE else f"returning to {self.baseline}"
 
-    def describe(self, action: Effect) -> str:
+    def describe(self, action: Effect, candidate: str) -> str:
         """What it means for users once it is done, in words."""
         if action is Effect.HOLD:
             return "the split stays as it is"
-        return f"all traffic goes to {self.candidate if action is Effect.PROMOTE else self.baseline}"
+        return f"all traffic goes to {candidate if action is Effect.PROMOTE else self.baseline}"
 
     def _route(self, revision: str) -> Route:
         sticky = self.experiment.spec.sticky

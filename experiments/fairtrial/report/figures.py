@@ -27,7 +27,7 @@ def unit_of(metric: MetricResult) -> Unit:
     """Binary metrics are fractions and latencies are seconds; anything else is in its own unit."""
     if metric.kind == "binary":
         return Unit.FRACTION
-    return Unit.SECONDS if "latency" in metric.name.lower() else Unit.PLAIN
+    return Unit.SECONDS if metric.column == "latency" else Unit.PLAIN
 
 
 def label(metric: MetricResult) -> str:
@@ -36,7 +36,10 @@ def label(metric: MetricResult) -> str:
     if metric.quantile is not None:
         quantile = f"p{metric.quantile * 100:.10g}"
         return words if quantile in words else f"{quantile} {words}"
-    return f"mean {words}" if metric.kind == "mean" and words == "latency" else words
+    if metric.slo is not None:
+        level = seconds(metric.slo) if metric.column == "latency" else number(metric.slo)
+        return f"share of {words} above {level}"
+    return f"mean {words}" if metric.kind == "mean" and metric.column == "latency" else words
 
 
 def in_words(name: str) -> str:

@@ -113,7 +113,8 @@ def test_the_file_itself_has_no_mistake() -> None:
         (
             "5%}",
             "5%, method: bayes}",
-            '16:45 spec.analysis.method: expected sequential, got the text "bayes"',
+            "16:45 spec.analysis.method: expected sequential, alwaysValid, groupSequential or fixedHorizon, "
+            'got the text "bayes"',
         ),
         (
             "  analysis",
@@ -269,12 +270,12 @@ def test_contradictions_between_fields_are_told_too(old: str, new: str, expected
     assert len(found) == 1
 
 
-def test_a_second_candidate_is_refused_with_a_reason() -> None:
-    found = changed(
-        "    - {name: v2, modelUri: models/v2}",
-        "    - {name: v2, modelUri: a}\n    - {name: v3, modelUri: b}",
-    )
-    assert found == ["8:7 spec.candidates.1: one candidate at a time for now; run the others after it"]
+def test_several_candidates_need_a_share_each() -> None:
+    several = "\n".join(f"    - {{name: v{i}, modelUri: m{i}}}" for i in range(2, 14))
+    found = changed("    - {name: v2, modelUri: models/v2}", several)
+    assert found == [
+        "19:43 spec.strategy.canary.steps.0.setWeight: 12 candidates need at least 12%, one each; it is 10%"
+    ]
 
 
 def test_a_deployment_by_hand_and_models_exclude_each_other() -> None:

@@ -33,9 +33,9 @@ def with_metric(**fields: Any) -> Metric:
 
 def test_two_models_and_one_metric_are_enough() -> None:
     spec = read(SHORT).spec
-    assert (spec.baseline.name, spec.candidate.name) == ("baseline", "candidate")
+    assert (spec.baseline.name, spec.candidates[0].name) == ("baseline", "candidate")
     assert spec.strategy.ab_test is not None
-    assert spec.strategy.ab_test.weight == 50
+    assert spec.strategy.ab_test.weight is None  # equal shares
     load_test = spec.traffic.load_test
     assert (load_test.arrival_rate, load_test.max_duration, load_test.split_share) == (100.0, 120.0, 0.1)
     assert (load_test.requests.data, load_test.requests.target) == ("holdout.parquet", "target")
@@ -133,7 +133,7 @@ def test_a_deployment_by_hand_needs_no_models(project: Path) -> None:
         (text + "  deployment: seldon.yaml\n").encode(), source="experiment.yaml", folder=project
     ).spec
     assert spec.deployment == "seldon.yaml"
-    assert (spec.baseline.name, spec.candidate.name) == ("v1", "v2")
+    assert (spec.baseline.name, spec.candidates[0].name) == ("v1", "v2")
 
 
 def test_quoted_numbers_of_parameters_stay_texts() -> None:

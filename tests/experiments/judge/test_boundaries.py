@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from experiments.streams import ACCURACY, ERRORS, LATENCY, START, chunks, spec
-from fairtrial.judge.boundaries import alpha_of, boundary_for, planned_drift
+from fairtrial.judge.boundaries import alpha_of, planned_drift
 from fairtrial.judge.evidence import Stratum
 from fairtrial.judge.geometry import claims_of
 from fairtrial.judge.means import Means
@@ -87,12 +87,6 @@ def test_candidates_share_the_rate():
     against, favour = claims_of(ACCURACY)
     assert alpha_of(plan, against) == pytest.approx(0.05 / 2 / 2)
     assert alpha_of(plan, favour) == pytest.approx(0.05 / 2)
-
-
-def test_an_unknown_method_is_refused():
-    plan = dataclasses.replace(spec(ACCURACY), method="guess")
-    with pytest.raises(ValueError, match="unknown method guess"):
-        boundary_for(plan, claims_of(ACCURACY)[0], 3.0)
 
 
 def test_fewer_buckets_give_the_same_figures():

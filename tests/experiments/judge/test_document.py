@@ -45,7 +45,7 @@ def test_the_fields_of_the_public_format(judgements):
     assert latency["statistic"] >= latency["boundary"]
     assert 0 < latency["pValue"] <= latency["claims"][0]["alpha"]
     assert latency["looks"] > 0
-    assert set(latency["n"]) == {"baseline", "candidate", "pairs"}
+    assert set(latency["n"]) == {"baseline", "candidate", "pairs", "effective"}
     assert document["sampleRatio"]["mismatch"] is False
     assert document["assumptions"]
 

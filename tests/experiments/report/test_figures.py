@@ -38,6 +38,7 @@ def metric(
         higher_is_better=higher,
         claims=(),
         quantile=quantile,
+        column="error" if name == "errorRate" else name,
     )
 
 
