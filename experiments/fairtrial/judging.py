@@ -76,6 +76,14 @@ class StreamJudge:
             return
         yield from self._judged(self._cutter.feed(observations))
 
+    def all(self, batches: Iterable[Tabular]) -> Iterator[Judgement]:
+        """Feed it these, until every candidate has its final verdict, and close it."""
+        for batch in batches:
+            yield from self.feed(batch)
+            if self.done:
+                return
+        yield from self.close()
+
     def close(self) -> Iterator[Judgement]:
         """The stream has ended; yields the last look, unless every candidate has its verdict already.
 
@@ -119,9 +127,4 @@ def judge_stream(spec: JudgeSpec, batches: Iterable[Tabular]) -> Iterator[Judgem
 
     Raises ValueError if the spec cannot be judged, UsageError if a required column is missing.
     """
-    stream = StreamJudge(spec)
-    for batch in batches:
-        yield from stream.feed(batch)
-        if stream.done:
-            return
-    yield from stream.close()
+    yield from StreamJudge(spec).all(batches)

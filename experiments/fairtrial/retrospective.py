@@ -17,9 +17,9 @@ from fairtrial.evidence.sorting import Progress
 from fairtrial.evidence.sources import metric_columns, open_source
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import load
-from fairtrial.judge.spec import JudgeSpec, MetricSpec
+from fairtrial.judge.spec import JudgeSpec, Method, MetricSpec
 from fairtrial.judge.verdict import Verdict
-from fairtrial.judging import judge_stream
+from fairtrial.judging import StreamJudge
 from fairtrial.planning.claims import claims_of
 from fairtrial.planning.data import count_rows
 from fairtrial.planning.steps import steps_of
@@ -43,11 +43,12 @@ def judge_recorded(file: Path, data: Path, *, progress: Progress | None = None) 
         if not extent.requests.get(arm.name):
             there = ", ".join(sorted(extent.requests)) or "none"
             raise UsageError(f"{data} has no observation of arm {arm.name}; the arms in it are {there}")
-    final: Verdict | None = None
-    for judgement in judge_stream(_spec(experiment, extent), source.batches()):
-        (final,) = judgement.verdicts
-    assert final is not None, "a closed stream has at least one look"
-    return final
+    judging = StreamJudge(_spec(experiment, extent))
+    for _ in judging.all(source.batches()):
+        pass
+    outcome = judging.outcome
+    assert outcome is not None, "the last look is final"
+    return outcome
 
 
 @dataclass
@@ -104,7 +105,7 @@ def _spec(experiment: Experiment, extent: _Extent) -> JudgeSpec:
     looks = max(1, math.floor(extent.duration / claims.look_interval) + 1)
     return replace(
         claims,
-        planned_looks=looks,
+        planned_looks=claims.planned_looks if claims.method is Method.GROUP_SEQUENTIAL else looks,
         batch_seconds=max(claims.batch_seconds, extent.duration / _MOST_BATCHES),
         max_duration=looks * claims.look_interval,
         metrics=tuple(_sized(metric, extent, experiment) for metric in claims.metrics),

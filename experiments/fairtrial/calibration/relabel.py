@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -56,29 +56,6 @@ def relabelled(evidence: Evidence, exchanged: npt.NDArray[np.bool_]) -> Evidence
         histograms=_each(evidence.histograms, arms),
         pair_tables=_each(evidence.pair_tables, columns(_PAIRS_EXCHANGED)),
         pair_moments=_each(evidence.pair_moments, columns(_MOMENTS_EXCHANGED)),
-    )
-
-
-def until(evidence: Evidence, batch: int) -> Evidence:
-    """What was known before time batch number `batch` began."""
-    rows = np.flatnonzero([stratum.batch < batch for stratum in evidence.strata])
-
-    def kept(table: _Table) -> _Table:
-        return cast("_Table", table[rows])
-
-    return replace(
-        evidence,
-        strata=tuple(stratum for stratum in evidence.strata if stratum.batch < batch),
-        requests=kept(evidence.requests),
-        errors=kept(evidence.errors),
-        binary=_each(evidence.binary, kept),
-        moments=_each(evidence.moments, kept),
-        uncapped=_each(evidence.uncapped, kept),
-        counts=_each(evidence.counts, kept),
-        joint=_each(evidence.joint, kept),
-        histograms=_each(evidence.histograms, kept),
-        pair_tables=_each(evidence.pair_tables, kept),
-        pair_moments=_each(evidence.pair_moments, kept),
     )
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaincinv, ndtr, ndtri
 
-from fairtrial.calibration.relabel import relabelled, until
+from fairtrial.calibration.relabel import relabelled
 from fairtrial.judge.boundaries import alpha_of
 from fairtrial.judge.claims import claims_after, look_at_metric
 from fairtrial.judge.compare import compare
-from fairtrial.judge.evidence import Evidence
+from fairtrial.judge.evidence import Evidence, until
 from fairtrial.judge.gates import requests_of
 from fairtrial.judge.geometry import claims_of, most_looks
 from fairtrial.judge.spec import JudgeSpec, Margin

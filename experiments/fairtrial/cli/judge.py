@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import time
 from pathlib import Path
 
 import click
 
 from fairtrial.cli.output import as_json, output_option, print_json
+from fairtrial.cli.progress import Progress
 from fairtrial.errors import ExitCode
 
 
@@ -17,7 +20,8 @@ from fairtrial.errors import ExitCode
     "--data",
     required=True,
     type=click.Path(path_type=Path),
-    help="Observations: .parquet, .csv or .jsonl, or a folder of a run's parts.",
+    help="Observations: .parquet, .csv or .jsonl, or a folder of a run's parts; or .json: what Prometheus "
+    "answered to a range query for a histogram's buckets, which is weaker evidence.",
 )
 @output_option
 def command(file: Path, data: Path) -> ExitCode:
@@ -29,8 +33,15 @@ def command(file: Path, data: Path) -> ExitCode:
     from fairtrial.console.summary import exit_code, summary
     from fairtrial.judge.document import verdict_to_dict
     from fairtrial.retrospective import judge_recorded
+    from fairtrial.retrospective_histograms import judge_histograms
 
-    verdict = judge_recorded(file, data)
+    if data.suffix == ".json":
+        verdict = judge_histograms(file, data)
+    else:
+        with Progress(sys.stderr, time.monotonic) as progress:
+            verdict = judge_recorded(
+                file, data, progress=lambda rows: progress.count("rows put in order of time", rows)
+            )
     if as_json():
         print_json(verdict_to_dict(verdict))
     else:

@@ -40,7 +40,17 @@ class Progress:
         if now < self._next and done < total:
             return
         self._next = now + self._every
-        text = f"{what}: {done:,.0f} of {total:,.0f}{unit and ' ' + unit} ({min(1, done / total):.0%})"
+        self._write(f"{what}: {done:,.0f} of {total:,.0f}{unit and ' ' + unit} ({min(1, done / total):.0%})")
+
+    def count(self, what: str, done: int) -> None:
+        """`what`: `done`, of a number that is not known."""
+        now = self._clock()
+        if now < self._next:
+            return
+        self._next = now + self._every
+        self._write(f"{what}: {done:,}")
+
+    def _write(self, text: str) -> None:
         if self._terminal:
             print(f"\r\x1b[2K{text}", end="", file=self._stream, flush=True)
             self._open = True

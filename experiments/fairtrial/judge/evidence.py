@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -170,6 +170,32 @@ def merge(first: Evidence, second: Evidence) -> Evidence:
         missing_halves=_sum(first.missing_halves, second.missing_halves),
         excluded=first.excluded + second.excluded,
         weaknesses=tuple(dict.fromkeys((*first.weaknesses, *second.weaknesses))),
+    )
+
+
+def until(evidence: Evidence, batch: int) -> Evidence:
+    """What was known before time batch number `batch` began.
+
+    What knows no batches (latencies for reports, units, what was excluded) stays whole.
+    """
+    rows = np.flatnonzero([stratum.batch < batch for stratum in evidence.strata])
+
+    def kept(tables: dict[str, npt.NDArray[_Number]]) -> dict[str, npt.NDArray[_Number]]:
+        return {name: table[rows] for name, table in tables.items()}
+
+    return replace(
+        evidence,
+        strata=tuple(evidence.strata[row] for row in rows.tolist()),
+        requests=evidence.requests[rows],
+        errors=evidence.errors[rows],
+        binary=kept(evidence.binary),
+        moments=kept(evidence.moments),
+        uncapped=kept(evidence.uncapped),
+        counts=kept(evidence.counts),
+        joint=kept(evidence.joint),
+        histograms=kept(evidence.histograms),
+        pair_tables=kept(evidence.pair_tables),
+        pair_moments=kept(evidence.pair_moments),
     )
 
 

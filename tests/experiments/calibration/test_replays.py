@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 from experiments.streams import ACCURACY, ERRORS, LATENCY, Load, chunks, spec
-from fairtrial.calibration.relabel import relabelled, until
+from fairtrial.calibration.relabel import relabelled
 from fairtrial.calibration.replays import Rate, at_the_null, calibrate
 from fairtrial.evidence.builder import EvidenceBuilder
-from fairtrial.judge.evidence import Evidence
+from fairtrial.judge.evidence import Evidence, until
 from fairtrial.judge.spec import JudgeSpec, Margin
 
 SAME = Load(accuracy=(0.9, 0.9), failing=(0.02, 0.02))
