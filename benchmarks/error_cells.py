@@ -17,10 +17,13 @@ from simulated import (
     Claim,
     Floats,
     LogNormal,
+    Rewards,
     Trial,
     TwoMeans,
     TwoQuantiles,
+    Users,
     paired_proportions,
+    two_counts,
     two_proportions,
 )
 
@@ -138,6 +141,40 @@ def paired_cells() -> Iterator[Cell]:
             wants,
             first_look=math.ceil(MINIMUM_DISCORDANT / (PER_LOOK * (worse + better))),
         )
+
+
+def kind_cells() -> Iterator[Cell]:
+    """Counts, proportions by user, and rewards with heavy tails, at margins of 10%."""
+    for label, share in (("50/50", 0.5), ("90/10", 0.1)):
+        for name, claim in (("at minEffect", FASTER), ("at the margin", SLOWER)):
+            factor = 1 + claim.margin
+            for rate in (0.5, 0.05):
+                yield Cell(
+                    f"count {rate:g} a request {label}, {name}",
+                    lambda rng, runs, rate=rate, share=share, claim=claim, factor=factor: two_counts(
+                        rng, runs, (rate, rate * factor), share, claim
+                    ),
+                    claim,
+                    first_look=math.ceil(MINIMUM_EVENTS / (PER_LOOK * share * rate)),
+                )
+            yield Cell(
+                f"proportion by user {label}, {name}",
+                lambda rng, runs, share=share, claim=claim, factor=factor: Users.draw(
+                    rng, runs, (0.1, 0.1 * factor), share, claim
+                ),
+                claim,
+                first_look=4,
+                chunk=200,
+            )
+            yield Cell(
+                f"capped reward {label}, {name}",
+                lambda rng, runs, share=share, claim=claim, factor=factor: Rewards.draw(
+                    rng, runs, factor, share, claim
+                ),
+                claim,
+                first_look=4,
+                chunk=200,
+            )
 
 
 #: What the measured variance costs when requests are independent: `batch_inflation` is at least 1, hence more
@@ -286,6 +323,7 @@ def all_cells() -> list[Cell]:
         rare_cells,
         paired_cells,
         method_cells,
+        kind_cells,
         mean_cells,
         quantile_cells,
         drifting_cells,

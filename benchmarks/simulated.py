@@ -14,6 +14,8 @@ import numpy.typing as npt
 from fairtrial.stats.batches import inflations
 from fairtrial.stats.binary import MINIMUM_EVENTS, table_events, table_z
 from fairtrial.stats.buckets import LogBuckets
+from fairtrial.stats.clustered import clustered_table
+from fairtrial.stats.counts import Counts, count_z, smaller_arm_events
 from fairtrial.stats.exceedance import Move, exceedance_contributions, exceedances, pooled_cut, shape_factor
 from fairtrial.stats.mean import contributions, pooled_skewness, stratified_means
 from fairtrial.stats.moments import means_z
@@ -226,3 +228,83 @@ class TwoQuantiles:
         left = self.above[arm][runs, looks, lower[:, None]]
         right = self.above[arm][runs, looks, lower[:, None] + 1]
         return left + (clipped - lower)[:, None] * (right - left)
+
+
+# --- counts, users, rewards -----------------------------------------------------------------------------
+
+
+def two_counts(
+    rng: np.random.Generator, runs: int, rates: tuple[float, float], share: float, claim: Claim
+) -> Matrix:
+    """Poisson events, each look split alike, so that its looks are one stratum."""
+    n1 = np.full((runs, LOOKS), round(PER_LOOK * share))
+    n0 = PER_LOOK - n1
+    columns = (n0, rng.poisson(n0 * rates[0]), n1, rng.poisson(n1 * rates[1]))
+    c = Counts.of(*(np.cumsum(column, axis=-1)[..., None] for column in columns))
+    z = count_z(c, margin=np.full((runs, LOOKS), claim.margin), relative=claim.relative)
+    enough = smaller_arm_events(c, margin=claim.margin, relative=claim.relative) >= MINIMUM_EVENTS
+    return Matrix(np.where(enough, z, np.nan))
+
+
+@dataclass(frozen=True)
+class Users:
+    """A proportion by user: 5 requests a user on average, and users who differ in their own rates."""
+
+    joint: tuple[Floats, Floats]  # [R, K, 6] moments over users of events and requests
+    claim: Claim
+
+    @classmethod
+    def draw(
+        cls, rng: np.random.Generator, runs: int, rates: tuple[float, float], share: float, claim: Claim
+    ) -> Users:
+        shape = (runs, LOOKS, PER_LOOK)
+        candidate = np.arange(PER_LOOK) < rng.binomial(PER_LOOK, share, (runs, LOOKS))[..., None]
+        requests = rng.geometric(0.2, shape)
+        rate = np.where(candidate, rates[1], rates[0])
+        events = rng.binomial(requests, rng.beta(2 * rate, 2 * (1 - rate)))
+        joint = (joint_moments(of_arm, events, requests) for of_arm in (~candidate, candidate))
+        return cls(tuple(joint), claim)
+
+    def z(self, look: int, live: Index) -> Floats:
+        t = clustered_table(*(arm[live, :look] for arm in self.joint))
+        enough = table_events(t, margin=self.claim.margin, relative=self.claim.relative) >= MINIMUM_EVENTS
+        return np.where(enough, table_z(t, margin=self.claim.margin, relative=self.claim.relative), np.nan)
+
+
+def joint_moments(members: npt.NDArray[np.bool_], first: Index, second: Index) -> Floats:
+    """[R, K, 6] n, means, squares and products about them, of the members among [R, K, N]."""
+    n = members.sum(axis=-1)
+    safe = np.maximum(n, 1)
+    means = [(values * members).sum(axis=-1) / safe for values in (first, second)]
+    off = [(v - m[..., None]) * members for v, m in zip((first, second), means, strict=True)]
+    products = [(a * b).sum(axis=-1) for a, b in ((off[0], off[0]), (off[1], off[1]), (off[0], off[1]))]
+    return np.stack([n, *means, *products], axis=-1)
+
+
+@dataclass(frozen=True)
+class Rewards:
+    """Heavy-tailed rewards, capped: most are 0, the others Pareto without a variance."""
+
+    moments: list[Floats]
+    claim: Claim
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, runs: int, factor: float, share: float, claim: Claim) -> Rewards:
+        shape = (runs, LOOKS, PER_LOOK)
+        candidate = np.arange(PER_LOOK) < rng.binomial(PER_LOOK, share, (runs, LOOKS))[..., None]
+        values = np.where(rng.random(shape) < 0.3, 1 + rng.pareto(1.5, shape), 0.0)
+        values = np.minimum(values, REWARD_CAP) * np.where(candidate, factor, 1.0)
+        moments: list[Floats] = []
+        for of_arm in (~candidate, candidate):
+            n = of_arm.sum(axis=-1).astype(np.float64)
+            mean = (values * of_arm).sum(axis=-1) / np.maximum(n, 1)
+            moments += [n, mean, (((values - mean[..., None]) * of_arm) ** 2).sum(axis=-1)]
+        return cls(moments, claim)
+
+    def z(self, look: int, live: Index) -> Floats:
+        m = stratified_means(*(a[live, :look] for a in self.moments))
+        return means_z(m, margin=self.claim.margin, relative=self.claim.relative)
+
+
+#: One reward in about 90 is larger.
+REWARD_CAP = 20.0

@@ -93,7 +93,10 @@ class Comparison(ABC):
             if parts is None:
                 self._inflation = 1.0
             else:
-                self._inflation = batch_inflation(*_by_batch(self._strata, parts))
+                scores, variances = _by_batch(self._strata, parts)
+                self._inflation = batch_inflation(scores, variances)
+                if self._inflation is None and scores.size >= MINIMUM_BATCHES:
+                    self._inflation = self._clumping()
         return self._inflation
 
     @property
@@ -114,6 +117,10 @@ class Comparison(ABC):
             return 0, 0
         variances = _by_batch(self._strata, parts)[1]
         return int(np.count_nonzero(variances > 0)), variances.size
+
+    def _clumping(self) -> float | None:
+        """The inflation to go on with where too few batches have events to measure it; None: do not go on."""
+        return None
 
     def _contributions(self) -> Contributions | None:
         """What each stratum adds to the score, where its observations are serially correlated; else None."""
@@ -141,6 +148,13 @@ def _by_batch(strata: Sequence[Stratum], parts: Contributions) -> tuple[FloatArr
         for values in (parts.scores, parts.variances)
     )
     return scores, variances
+
+
+def clumping(strata: Sequence[Stratum], events: FloatArray) -> float:
+    """Events [S] for each time batch that has any, at least 1: as if all of a batch were one clump."""
+    batches = np.array([stratum.batch for stratum in strata], np.int64)
+    with_events = np.unique(batches[events > 0]).size
+    return max(1.0, float(events.sum()) / with_events) if with_events else 1.0
 
 
 def shared(n0: FloatArray, n1: FloatArray) -> int:

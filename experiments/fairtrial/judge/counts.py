@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fairtrial.judge.comparison import Comparison, Interval, ratio_or_zero, shared
+from fairtrial.judge.comparison import Comparison, Interval, clumping, ratio_or_zero, shared
 from fairtrial.judge.evidence import IntArray, Stratum
 from fairtrial.judge.geometry import claims_of
 from fairtrial.judge.spec import MetricSpec
@@ -95,3 +95,7 @@ class Counts(Comparison):
 
     def _contributions(self) -> Contributions:
         return count_contributions(*self._counts, relative=self.relative)
+
+    def _clumping(self) -> float:
+        _, x0, _, x1 = self._counts
+        return clumping(self._strata, x0 + x1)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fairtrial.judge.comparison import Comparison, Interval, damped, ratio_or_zero, shared, widened
+from fairtrial.judge.comparison import Comparison, Interval, clumping, damped, ratio_or_zero, shared, widened
 from fairtrial.judge.evidence import IntArray, Stratum
 from fairtrial.judge.geometry import claims_of, is_latency
 from fairtrial.judge.spec import MetricSpec
@@ -107,6 +107,10 @@ class Proportions(Comparison):
     def _contributions(self) -> Contributions | None:
         return exceedance_contributions(*self._counts) if is_latency(self.metric) else None
 
+    def _clumping(self) -> float:
+        _, x0, _, x1 = self._counts
+        return clumping(self._strata, x0 + x1)
+
 
 class PairedProportions(Comparison):
     """Two rates on the same rows. `pairs`: [S, 4] counts of 11, 10, 01, 00."""
@@ -181,3 +185,7 @@ class PairedProportions(Comparison):
         mean0, mean1 = (np.divide(x, n, out=np.zeros_like(n), where=n > 0) for x in (n11 + n10, n11 + n01))
         squares = n * mean0 * (1 - mean0), n * mean1 * (1 - mean1), n11 - n * mean0 * mean1
         return paired_mean_contributions(n, mean0, mean1, *squares, relative=self.relative)
+
+    def _clumping(self) -> float:
+        _, n10, n01, _ = self._counts
+        return clumping(self._strata, n10 + n01)

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import rel_entr, xlogy
+from scipy.special import rel_entr
 
 from fairtrial.stats.binary import MINIMUM_EVENTS, corrected
 from fairtrial.stats.inversion import invert
 from fairtrial.stats.score import Contributions, Effect, FloatArray, Score
 
-_STEPS = 60
+_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -89,16 +89,21 @@ def conditional_ratio(c: Counts) -> FloatArray:
     """[...] the ratio of rates that is most likely given the totals; 0 or inf where one arm has no event, 1
     where neither has.
 
-    The events expected of the candidate rise with the ratio; where they are its own is found by bisection.
+    The events expected of the candidate rise with the ratio; Newton's method finds where they are its own.
     """
     x0, x1 = c.x0.sum(axis=-1), c.x1.sum(axis=-1)
     events = c.x0 + c.x1
-    low, high = np.full(x0.shape, -60.0), np.full(x0.shape, 60.0)
+    some = (x0 > 0) & (x1 > 0)
+    rate0, rate1 = c.rates
+    theta = np.where(some, np.log(np.where(some, rate1, 1.0) / np.where(some, rate0, 1.0)), 0.0)
     for _ in range(_STEPS):
-        middle = (low + high) / 2
-        enough = (events * c.share(np.exp(middle))).sum(axis=-1) >= x1
-        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-    ratio = np.exp((low + high) / 2)
+        share = c.share(np.exp(theta))
+        excess = np.where(some, x1 - (events * share).sum(axis=-1), 0.0)
+        step = excess / np.maximum((events * share * (1 - share)).sum(axis=-1), 1e-300)
+        theta = np.clip(theta + np.clip(step, -2.0, 2.0), -60.0, 60.0)
+        if np.all(np.abs(step) < 1e-10):
+            break
+    ratio = np.exp(theta)
     return np.where((x0 > 0) & (x1 > 0), ratio, np.where(x1 > 0, np.inf, np.where(x0 > 0, 0.0, 1.0)))
 
 
@@ -108,16 +113,22 @@ def conditional_z(c: Counts, ratio: npt.ArrayLike, free: FloatArray) -> FloatArr
     free: the `conditional_ratio`.
     """
     r = np.asarray(ratio, dtype=np.float64)
-    share, best = c.share(r), c.share(np.clip(free, 1e-26, 1e26))
-    log_ratio = (xlogy(c.x1, best) - xlogy(c.x1, share) + xlogy(c.x0, 1 - best) - xlogy(c.x0, 1 - share)).sum(
-        axis=-1
-    )
+    share, best = c.share(r), np.clip(free, 1e-26, 1e26)
+    # of the binomial likelihood, the parts that know the ratio
+    theta, likeliest = np.log(np.maximum(r, 1e-300)), np.log(best)
+    log_ratio = c.x1.sum(axis=-1) * (likeliest - theta) - (_reach(c, best) - _reach(c, r)).sum(axis=-1)
     variances = (c.x0 + c.x1) * share * (1 - share)
     second, third = variances.sum(axis=-1), (variances * (1 - 2 * share)).sum(axis=-1)
     root = np.sign(free - r) * np.sqrt(2 * np.maximum(log_ratio, 0.0))
     # Bartlett's term of a binomial, (1 - p q) / (6 n p q), is the g^2 / 6 of `binary` where p is small
     excess = (variances * (1 - share * (1 - share))).sum(axis=-1) / np.maximum(second, 1e-150) ** 2
     return root / (1 + np.minimum(excess, 0.2) / 6) + _skewness(second, third) / 6
+
+
+def _reach(c: Counts, ratio: FloatArray) -> FloatArray:
+    """[..., S] events times the logarithm of what their total rate is proportional to."""
+    total = c.n0 + c.n1 * ratio[..., None]
+    return (c.x0 + c.x1) * np.log(np.where(total > 0, total, 1.0))
 
 
 def difference_z(c: Counts, margin: npt.ArrayLike) -> FloatArray:

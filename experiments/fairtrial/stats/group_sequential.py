@@ -15,8 +15,8 @@ import numpy as np
 from fairtrial.stats.score import FloatArray
 from fairtrial.stats.spending import (
     NEGLIGIBLE,
-    SpendingFunction,
     Analysis,
+    SpendingFunction,
     obrien_fleming_spending,
     spending_critical,
     variance_times,

@@ -12,10 +12,10 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from fairtrial.stats.recursion import crossing_probability
 from fairtrial.stats.score import FloatArray
-from scipy.special import ndtr, ndtri
 
 _NODES_PER_DEVIATION = 6
 _FEWEST_NODES = 32

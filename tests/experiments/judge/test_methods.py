@@ -85,3 +85,13 @@ def test_assumptions_say_how_the_rate_is_kept():
     assert said[Method.ALWAYS_VALID].startswith("However often and however long")
     assert "5 planned looks" in said[Method.GROUP_SEQUENTIAL]
     assert said[Method.FIXED_HORIZON].startswith("Judged once")
+
+
+def test_an_slo_that_nobody_ever_exceeds_is_safe():
+    """No exceedance says nothing of how they would clump, and all the more of how rare they are."""
+    slo = dataclasses.replace(
+        ERRORS, name="latency", column="latency", slo=10.0, margin=Margin(0.02), max_observations=12_000
+    )
+    final = [j.verdicts[0] for j in judge_stream(spec(slo), chunks(Load().table()))][-1]
+    assert final.decision is Decision.PROMOTE
+    assert "share of latency above 10 s is safe" in final.reasons[0]

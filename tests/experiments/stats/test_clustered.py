@@ -37,7 +37,9 @@ def test_a_request_sent_by_its_user_ten_times_counts_once() -> None:
     once = [rng.binomial(1, 0.1, (10, 60)) for _ in range(2)]
     single = [joint_moments(arm, np.ones_like(arm)) for arm in once]
     copied = [joint_moments(10 * arm, np.full_like(arm, 10)) for arm in once]
-    a, b = (clustered_score(*tables, margin=0.02, relative=False, greater=True) for tables in (single, copied))
+    a, b = (
+        clustered_score(*tables, margin=0.02, relative=False, greater=True) for tables in (single, copied)
+    )
     assert a is not None
     assert b is not None
     assert b.z == pytest.approx(a.z, rel=0.02)
@@ -53,7 +55,9 @@ def test_rates_of_error_at_an_uneven_split(alike: float, rate: float) -> None:
     z = np.concatenate(
         [
             table_z(
-                clustered_table(users(rng, (500, 20, 90), rate, alike), users(rng, (500, 20, 10), rate, alike)),
+                clustered_table(
+                    users(rng, (500, 20, 90), rate, alike), users(rng, (500, 20, 10), rate, alike)
+                ),
                 margin=0.0,
                 relative=True,
             )

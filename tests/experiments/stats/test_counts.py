@@ -17,7 +17,8 @@ from fairtrial.stats.counts import (
 )
 from scipy.special import ndtr
 from scipy.stats import binom
-from statsmodels.stats.rates import confint_poisson_2indep, test_poisson_2indep as poisson_test
+from statsmodels.stats.rates import confint_poisson_2indep
+from statsmodels.stats.rates import test_poisson_2indep as poisson_test
 
 #: Gu, Ng, Tang and Schucany (2008): breast cancers and person-years, with and without hormones.
 STUDY = (54308.7, 30, 51477.5, 60)
@@ -45,7 +46,9 @@ def test_it_is_close_to_the_binomial_at_few_events() -> None:
 def test_a_difference_agrees_with_the_score_test_of_statsmodels(margin: float) -> None:
     n0, x0, n1, x1 = STUDY
     score = count_score(n0, x0, n1, x1, margin=margin, relative=False, greater=True)
-    expected = poisson_test(x1, n1, x0, n0, value=margin, method="score", compare="diff", alternative="larger")
+    expected = poisson_test(
+        x1, n1, x0, n0, value=margin, method="score", compare="diff", alternative="larger"
+    )
     assert score is not None
     assert score.z == pytest.approx(expected.statistic, abs=0.03)
 

@@ -107,9 +107,7 @@ def test_a_cap_tames_rewards_with_heavy_tails() -> None:
     def z(change: float, largest: float) -> np.ndarray:
         arms = [rewards[0], rewards[1] * (1 + change)]
         tables = [joint_moments(np.minimum(arm, largest)) for arm in arms]
-        return means_z(
-            stratified_means(*(c for t in tables for c in columns(t))), margin=0.0, relative=True
-        )
+        return means_z(stratified_means(*(c for t in tables for c in columns(t))), margin=0.0, relative=True)
 
     assert abs((z(0.0, cap) > 1.645).mean() - 0.05) < 0.02
     assert (z(0.2, cap) > 1.645).mean() > (z(0.2, np.inf) > 1.645).mean() + 0.3
