@@ -14,10 +14,10 @@ import numpy.typing as npt
 from fairtrial.stats.batches import inflations
 from fairtrial.stats.binary import MINIMUM_EVENTS, table_events, table_z
 from fairtrial.stats.buckets import LogBuckets
-from fairtrial.stats.clustered import clustered_table
+from fairtrial.stats.clustered import clustered_table, clustered_z
 from fairtrial.stats.counts import Counts, count_z, smaller_arm_events
 from fairtrial.stats.exceedance import Move, exceedance_contributions, exceedances, pooled_cut, shape_factor
-from fairtrial.stats.mean import contributions, pooled_skewness, stratified_means
+from fairtrial.stats.mean import MAXIMUM_SKEWNESS, contributions, pooled_skewness, stratified_means
 from fairtrial.stats.moments import means_z
 from fairtrial.stats.paired import MINIMUM_DISCORDANT, PairTable, pair_discordant, pair_z
 from fairtrial.stats.strata import TableTerms, standardise, table, table_terms
@@ -266,9 +266,10 @@ class Users:
         return cls(tuple(joint), claim)
 
     def z(self, look: int, live: Index) -> Floats:
-        t = clustered_table(*(arm[live, :look] for arm in self.joint))
-        enough = table_events(t, margin=self.claim.margin, relative=self.claim.relative) >= MINIMUM_EVENTS
-        return np.where(enough, table_z(t, margin=self.claim.margin, relative=self.claim.relative), np.nan)
+        arms = [arm[live, :look] for arm in self.joint]
+        t, (margin, relative) = clustered_table(*arms), (self.claim.margin, self.claim.relative)
+        enough = table_events(t, margin=margin, relative=relative) >= MINIMUM_EVENTS
+        return np.where(enough, clustered_z(*arms, t, margin=margin, relative=relative), np.nan)
 
 
 def joint_moments(members: npt.NDArray[np.bool_], first: Index, second: Index) -> Floats:
@@ -286,6 +287,7 @@ class Rewards:
     """Heavy-tailed rewards, capped: most are 0, the others Pareto without a variance."""
 
     moments: list[Floats]
+    skewness: Floats  # [R, K]
     claim: Claim
 
     @classmethod
@@ -295,15 +297,21 @@ class Rewards:
         values = np.where(rng.random(shape) < 0.3, 1 + rng.pareto(1.5, shape), 0.0)
         values = np.minimum(values, REWARD_CAP) * np.where(candidate, factor, 1.0)
         moments: list[Floats] = []
+        cubes: list[Floats] = []
         for of_arm in (~candidate, candidate):
             n = of_arm.sum(axis=-1).astype(np.float64)
             mean = (values * of_arm).sum(axis=-1) / np.maximum(n, 1)
-            moments += [n, mean, (((values - mean[..., None]) * of_arm) ** 2).sum(axis=-1)]
-        return cls(moments, claim)
+            off = (values - mean[..., None]) * of_arm
+            moments += [n, mean, (off**2).sum(axis=-1)]
+            cubes.append((off**3).sum(axis=-1))
+        running = (moments[0], moments[2], cubes[0], moments[3], moments[5], cubes[1])
+        skewness = pooled_skewness(*(np.cumsum(a, axis=-1)[..., None] for a in running))
+        return cls(moments, skewness, claim)
 
     def z(self, look: int, live: Index) -> Floats:
-        m = stratified_means(*(a[live, :look] for a in self.moments))
-        return means_z(m, margin=self.claim.margin, relative=self.claim.relative)
+        m = stratified_means(*(a[live, :look] for a in self.moments), self.skewness[live, look - 1])
+        z = means_z(m, margin=self.claim.margin, relative=self.claim.relative)
+        return np.where(np.abs(m.skewness(1 + self.claim.margin)) > MAXIMUM_SKEWNESS, np.nan, z)
 
 
 #: One reward in about 90 is larger.

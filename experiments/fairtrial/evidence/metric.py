@@ -86,8 +86,8 @@ class MetricSums:
             evidence.pair_moments[name] = table
         elif metric.kind is Kind.RATIO or metric.covariate is not None:
             evidence.joint[name] = table
-        if not metric.paired and metric.kind is Kind.MEAN:
-            evidence.moments[name] = table if table.shape[-1] == 3 else table[..., [0, 1, 3]]
+        else:
+            evidence.moments[name] = table
 
     def _add_to(self, table: MetricTable, entries: Entries) -> None:
         table.add(Cells.of(entries.stratum, entries.side, self._sides), entries.values)

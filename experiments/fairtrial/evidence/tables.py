@@ -107,7 +107,8 @@ class MomentTable:
 
     def __init__(self, sides: int, variables: int) -> None:
         self.variables = variables
-        self._moments = np.zeros((1, sides, 1 + variables + variables * (variables + 1) // 2))
+        size = 4 if variables == 1 else 1 + variables + variables * (variables + 1) // 2
+        self._moments = np.zeros((1, sides, size))
 
     def add(self, cells: Cells, values: FloatArray) -> None:
         if not cells.size:
@@ -123,6 +124,8 @@ class MomentTable:
         pairs = [(i, i) for i in range(self.variables)]
         pairs += [(i, j) for i in range(self.variables) for j in range(i + 1, self.variables)]
         squares = [np.bincount(cells.flat, centred[i] * centred[j], cells.count) for i, j in pairs]
+        if self.variables == 1:
+            squares.append(np.bincount(cells.flat, centred[0] ** 3, cells.count))
         added = np.stack([n, *means, *squares], axis=-1, dtype=np.float64)
         before = self._moments[cells.present]
         self._moments[cells.present] = add_moments(before, added.reshape(before.shape))

@@ -73,7 +73,7 @@ class Evidence:
     binary: dict[str, IntArray] = field(default_factory=dict[str, IntArray])
     """[S, A, 2]: observations, and those of them with value 1."""
     moments: dict[str, FloatArray] = field(default_factory=dict[str, FloatArray])
-    """[S, A, 3]: n, mean, M2 (sum of squares about the mean)."""
+    """[S, A, 4]: n, mean, M2 and M3 (sums of squares and of cubes about the mean)."""
     uncapped: dict[str, FloatArray] = field(default_factory=dict[str, FloatArray])
     """Of metrics with a cap, the table before it was applied: as in `moments`, `joint` or `pair_moments`,
     wherever the metric is."""
@@ -199,14 +199,15 @@ def until(evidence: Evidence, batch: int) -> Evidence:
     )
 
 
-#: Number of variables by the length of their moments, 1 + k + k (k + 1) / 2.
-_VARIABLES = {3: 1, 6: 2, 10: 3}
+#: Number of variables by the length of their moments: 4 for one, else 1 + k + k (k + 1) / 2.
+_VARIABLES = {4: 1, 6: 2, 10: 3}
 
 
 def add_moments(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Moments of two disjoint samples of 1 to 3 variables together; [..., 3], [..., 6] or [..., 10].
+    """Moments of two disjoint samples of 1 to 3 variables together; [..., 4], [..., 6] or [..., 10].
 
-    In the order of `Evidence.joint`: n, means, sums of squares, sums of products.
+    In the order of `Evidence.joint`: n, means, sums of squares, sums of products; of one variable n, mean,
+    sum of squares and sum of cubes (Pebay, 2008).
     """
     variables = _VARIABLES[a.shape[-1]]
     n_a, n_b = a[..., :1], b[..., :1]
@@ -216,6 +217,12 @@ def add_moments(a: FloatArray, b: FloatArray) -> FloatArray:
     delta = means_b - means_a
     # Where one side is empty its mean of 0 must leave no trace in the sums of squares: the weight is 0 there.
     weight = n_a * share
+    if variables == 1:
+        square = a[..., 2:3] + b[..., 2:3] + weight * delta**2
+        apart = weight * (1 - 2 * share) * delta**3
+        tilt = 3 * delta * ((1 - share) * b[..., 2:3] - share * a[..., 2:3])
+        cube = a[..., 3:4] + b[..., 3:4] + apart + tilt
+        return np.concatenate([n, means_a + share * delta, square, cube], axis=-1)
     first, second = np.triu_indices(variables, 1)
     products = np.concatenate([delta * delta, delta[..., first] * delta[..., second]], axis=-1)
     squares = a[..., 1 + variables :] + b[..., 1 + variables :] + weight * products

@@ -18,7 +18,14 @@ from fairtrial.stats.adjusted import (
 )
 from fairtrial.stats.fixed.result import FixedTest
 from fairtrial.stats.fixed.welch import Sample, welch
-from fairtrial.stats.mean import mean_contributions, mean_effect, mean_interval, mean_score
+from fairtrial.stats.mean import (
+    MAXIMUM_SKEWNESS,
+    mean_contributions,
+    mean_effect,
+    mean_interval,
+    mean_score,
+    pooled_skewness,
+)
 from fairtrial.stats.paired_mean import (
     paired_mean_contributions,
     paired_mean_effect,
@@ -30,7 +37,7 @@ from fairtrial.stats.score import Contributions, Effect, Score
 
 
 class Means(Comparison):
-    """Two means. `baseline`, `candidate`: [S, 3] n, mean, M2."""
+    """Two means. `baseline`, `candidate`: [S, 4] n, mean, M2, M3; symmetric where M3 is not there."""
 
     def __init__(
         self,
@@ -42,6 +49,10 @@ class Means(Comparison):
     ) -> None:
         super().__init__(metric, strata, uncapped)
         self._moments = tuple(arm[:, column] for arm in (baseline, candidate) for column in range(3))
+        self._skewness = 0.0
+        if baseline.shape[-1] > 3:
+            n0, _, m2_0, n1, _, m2_1 = self._moments
+            self._skewness = float(pooled_skewness(n0, m2_0, baseline[:, 3], n1, m2_1, candidate[:, 3]))
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -60,6 +71,7 @@ class Means(Comparison):
             relative=self.relative,
             greater=greater,
             inflation=self.inflation,
+            skewness=self._skewness,
         )
 
     def fixed(self, threshold: float, *, greater: bool, level: float) -> FixedTest | None:
@@ -73,15 +85,32 @@ class Means(Comparison):
         )
 
     def effect(self) -> Effect | None:
-        return mean_effect(*self._moments, relative=self.relative, inflation=self.inflation or 1.0)
+        return mean_effect(
+            *self._moments,
+            relative=self.relative,
+            inflation=self.inflation or 1.0,
+            skewness=self._skewness,
+        )
 
     def interval(self, critical: float) -> Interval | None:
         return mean_interval(
-            *self._moments, relative=self.relative, critical=critical, inflation=self.inflation or 1.0
+            *self._moments,
+            relative=self.relative,
+            critical=critical,
+            inflation=self.inflation or 1.0,
+            skewness=self._skewness,
         )
 
     def shortfall(self) -> str:
-        return self._batch_shortfall() or "each arm needs two values in one time batch"
+        if short := self._batch_shortfall():
+            return short
+        if self._skewness:
+            needed = math.ceil((self._skewness / MAXIMUM_SKEWNESS) ** 2)
+            return (
+                f"values are skewed ({self._skewness:.1f}), so that about {needed:,} are needed in the "
+                f"smaller arm for its mean to be nearly normal; there are {self.compared:,}"
+            )
+        return "each arm needs two values in one time batch"
 
     def signal(self, threshold: float, effect: float) -> float:
         n0, mean0, m0, n1, mean1, m1 = self._moments

@@ -94,7 +94,7 @@ def _mean(evidence: Evidence, metric: MetricSpec, arms: int) -> str:
     elif metric.covariate:
         evidence.joint[metric.name] = np.tile(np.array([_SIZE, mean, 0.0, squares, 1.0, 0.0]), (1, arms, 1))
     else:
-        evidence.moments[metric.name] = np.tile(np.array([_SIZE, mean, squares]), (1, arms, 1))
+        evidence.moments[metric.name] = np.tile(np.array([_SIZE, mean, squares, 0.0]), (1, arms, 1))
         if metric.cap is not None:
             evidence.uncapped[metric.name] = evidence.moments[metric.name]
     return words

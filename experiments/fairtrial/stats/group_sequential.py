@@ -128,6 +128,4 @@ class GroupSequential:
     ) -> bool:
         """Whether any of these tests crosses if the rate is alpha."""
         tests = tuple(Analysis(test.time, self.spending(alpha, float(fractions[at]))) for at, test in tested)
-        return any(
-            z >= spending_critical(tests[: k + 1], self._step) for k, z in enumerate(zs)
-        )
+        return any(z >= spending_critical(tests[: k + 1], self._step) for k, z in enumerate(zs))

@@ -17,6 +17,10 @@ from fairtrial.stats.moments import Means, means_effect, means_interval, means_s
 from fairtrial.stats.score import Contributions, Effect, FloatArray, Score
 
 
+MAXIMUM_SKEWNESS = 0.2
+"""Of an estimate, for it to be judged as normal: Cochran's (1977) rule, n > 25 g^2 for values of skewness g."""
+
+
 def within_variance(n: FloatArray, m2: FloatArray) -> FloatArray:
     """[..., S] variance in each stratum; that of all strata together where n is 1, 0 where it is 0."""
     several = n > 1
@@ -126,10 +130,12 @@ def mean_score(
     inflation: from `batch_inflation` of `mean_contributions`, where requests are serially correlated.
     skewness: `pooled_skewness` of the values; needed where the split is far from even and values are
         skewed (latencies at 90/10: 10% false claims of improvement for 5% without it, 5% with it).
-    None without a stratum with both arms, or before an arm has two values in one stratum. Values that
-    never vary, and differ, give |z| = 38.
+    None without a stratum with both arms, before an arm has two values in one stratum, or while the contrast
+    is more skewed than `MAXIMUM_SKEWNESS`. Values that never vary, and differ, give |z| = 38.
     """
     m = _means(n0, mean0, m2_0, n1, mean1, m2_1, inflation, skewness)
+    if m is not None and abs(m.skewness(1 + margin if relative else 1.0)) > MAXIMUM_SKEWNESS:
+        return None
     return means_score(m, margin=margin, relative=relative, greater=greater)
 
 

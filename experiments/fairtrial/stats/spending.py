@@ -66,9 +66,7 @@ def variance_times(fractions: Sequence[float], variances: Sequence[float] | None
     if variances is None or not times or variances[0] <= 0:
         return times
     unit = times[0] / variances[0]
-    return [
-        min(max(v * unit, t / _DISBELIEF), t * _DISBELIEF) for t, v in zip(times, variances, strict=True)
-    ]
+    return [min(max(v * unit, t / _DISBELIEF), t * _DISBELIEF) for t, v in zip(times, variances, strict=True)]
 
 
 def spending_critical(tests: tuple[Analysis, ...], step: float) -> float:
@@ -106,6 +104,4 @@ def _after(tests: tuple[Analysis, ...], step: float) -> _State:
     if target < NEGLIGIBLE:
         return _State(before.density, before.spent, math.inf)
     boundary = before.density.solve(test.time, target)
-    return _State(
-        before.density.after(test.time, boundary), test.spent, boundary / math.sqrt(test.time)
-    )
+    return _State(before.density.after(test.time, boundary), test.spent, boundary / math.sqrt(test.time))

@@ -9,10 +9,12 @@ from fairtrial.judge.evidence import Evidence, Stratum
 
 
 def moments(rows: list[tuple[float, ...]]) -> list[float]:
-    """n, means, sums of squares about them, sums of products."""
+    """n, means, sums of squares about them, sums of products; of one variable the sum of cubes as well."""
     data = np.array(rows)
     centred = data - data.mean(axis=0)
     first, second = np.triu_indices(data.shape[1], 1)
+    if data.shape[1] == 1:
+        return [len(rows), float(data.mean()), float((centred**2).sum()), float((centred**3).sum())]
     products = [(centred**2).sum(axis=0), (centred[:, first] * centred[:, second]).sum(axis=0)]
     return [len(rows), *data.mean(axis=0), *products[0], *products[1]]
 

@@ -135,7 +135,7 @@ def test_where_less_is_better_a_failed_request_has_the_bad_outcome():
 
 def test_a_mean_is_of_answered_requests_and_says_so():
     evidence = observed(spec(MEAN), status=[200, 200, 500], reward=[1.0, 3.0, 100.0])
-    n, mean, m2 = evidence.moments["reward"].sum(axis=0)[0]
+    n, mean, m2, _ = evidence.moments["reward"].sum(axis=0)[0]
     assert (n, mean, m2) == (2, 2.0, 2.0)
     assert evidence.excluded[Excluded(Exclusion.FAILED, "reward", "v1")] == 1
 
@@ -144,7 +144,7 @@ def test_a_mean_is_of_answered_requests_and_says_so():
 def test_nan_and_infinite_values_are_kept_out_and_counted(value):
     evidence = observed(spec(UNPAIRED, MEAN), score=[1.0, value], reward=[2.0, value], row=[1, 2])
     assert evidence.binary["accuracy"].sum(axis=0)[0].tolist() == [1, 1]
-    assert evidence.moments["reward"].sum(axis=0)[0].tolist() == [1, 2.0, 0.0]
+    assert evidence.moments["reward"].sum(axis=0)[0].tolist() == [1, 2.0, 0.0, 0.0]
     assert excluded(evidence) == {Exclusion.UNUSABLE_VALUE: 2}
     assert any("1 value of accuracy of v1 that cannot be used" in note for note in notes(evidence))
 

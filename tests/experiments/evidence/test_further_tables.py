@@ -77,7 +77,6 @@ def test_a_covariate_is_beside_the_value_and_needed_with_it():
     evidence = observed(ADJUSTED, spend=[2.0, 4.0, 6.0, INF], before=before)
     expected = moments([(2.0, 1.0), (4.0, 5.0)])
     np.testing.assert_allclose(evidence.joint["adjusted"][0, 0], expected)
-    np.testing.assert_allclose(evidence.moments["adjusted"][0, 0], moments([(2.0,), (4.0,)]))
     assert told(evidence, Exclusion.ABSENT_VALUE) == told(evidence, Exclusion.UNUSABLE_VALUE) == 1
 
 

@@ -16,9 +16,7 @@ from fairtrial.stats.fixed.result import FixedTest
 from fairtrial.stats.score import FloatArray
 
 
-def mann_whitney(
-    hist0: npt.ArrayLike, hist1: npt.ArrayLike, *, greater: bool, shift: int = 0
-) -> FixedTest:
+def mann_whitney(hist0: npt.ArrayLike, hist1: npt.ArrayLike, *, greater: bool, shift: int = 0) -> FixedTest:
     """The claim that the candidate's values tend to be larger (`greater`), or smaller.
 
     hist0, hist1: [B] or [S, B] counts of baseline and candidate in the same buckets.
@@ -65,9 +63,7 @@ def _wins(first: FloatArray, second: FloatArray) -> FloatArray:
     return (second * below).sum(axis=-1)
 
 
-def _histograms(
-    hist0: npt.ArrayLike, hist1: npt.ArrayLike, shift: int
-) -> tuple[FloatArray, FloatArray]:
+def _histograms(hist0: npt.ArrayLike, hist1: npt.ArrayLike, shift: int) -> tuple[FloatArray, FloatArray]:
     first, second = (np.atleast_2d(np.asarray(h, dtype=np.float64)) for h in (hist0, hist1))
     if first.shape != second.shape:
         raise ValueError(f"histograms of shapes {first.shape} and {second.shape} cannot be compared")

@@ -139,9 +139,11 @@ def _root(rising: Callable[[float], float]) -> float:
         middle = (low + high) / 2
         at_middle = rising(middle)
         scale = math.sqrt(max(at_middle**2 - at_low * at_high, 0.0))
-        guess = middle if scale == 0 else middle + (middle - low) * at_middle * math.copysign(
-            1.0, at_low - at_high
-        ) / scale
+        guess = (
+            middle
+            if scale == 0
+            else middle + (middle - low) * at_middle * math.copysign(1.0, at_low - at_high) / scale
+        )
         at_guess = rising(guess)
         ends = sorted(
             ((low, at_low), (middle, at_middle), (guess, at_guess), (high, at_high)), key=lambda end: end[0]
