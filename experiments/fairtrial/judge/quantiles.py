@@ -14,12 +14,7 @@ from fairtrial.judge.spec import MetricSpec
 from fairtrial.stats.binary import MINIMUM_EVENTS
 from fairtrial.stats.buckets import LogBuckets
 from fairtrial.stats.minimum import minimum_for_quantile
-from fairtrial.stats.quantile import (
-    quantile_contributions,
-    quantile_effect,
-    quantile_interval,
-    quantile_score,
-)
+from fairtrial.stats.quantile import Exceedances
 from fairtrial.stats.score import Contributions, Effect, Score
 
 #: Unused buckets kept on either side of those in use: a factor of 3.5 in value.
@@ -37,8 +32,10 @@ class Quantiles(Comparison):
         if metric.quantile is None:
             raise ValueError(f"metric {metric.name} names no quantile")
         self._q = metric.quantile
+        self._least = minimum_for_quantile(self._q)
         self._buckets, self._histograms = _trimmed(quantile_buckets(metric), baseline, candidate)
         self._sizes = tuple(histogram.sum(axis=1) for histogram in self._histograms)
+        self._data = Exceedances.of(*self._histograms, self._buckets)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -49,34 +46,25 @@ class Quantiles(Comparison):
         return shared(*self._sizes)
 
     def score(self, threshold: float, *, greater: bool) -> Score | None:
-        if self.compared < minimum_for_quantile(self._q) or self.inflation is None:
+        if self._data is None or self.compared < self._least or self.inflation is None:
             return None
-        return quantile_score(
-            *self._histograms,
-            buckets=self._buckets,
-            q=self._q,
-            margin=threshold,
-            relative=self.relative,
-            greater=greater,
-            inflation=self.inflation,
+        return self._data.score(
+            self._q, margin=threshold, relative=self.relative, greater=greater, inflation=self.inflation
         )
 
     def effect(self) -> Effect | None:
-        return quantile_effect(*self._histograms, buckets=self._buckets, q=self._q, relative=self.relative)
+        return None if self._data is None else self._data.effect(self._q, relative=self.relative)
 
     def interval(self, critical: float) -> Interval | None:
-        return quantile_interval(
-            *self._histograms,
-            buckets=self._buckets,
-            q=self._q,
-            relative=self.relative,
-            critical=critical,
-            inflation=self.inflation or 1.0,
+        if self._data is None:
+            return None
+        return self._data.interval(
+            self._q, relative=self.relative, critical=critical, inflation=self.inflation or 1.0
         )
 
     def shortfall(self) -> str:
         tail = min(self._q, 1 - self._q)
-        needed = max(minimum_for_quantile(self._q), math.ceil(MINIMUM_EVENTS / tail - 1e-9))
+        needed = max(self._least, math.ceil(MINIMUM_EVENTS / tail - 1e-9))
         if self.compared < needed:
             return (
                 f"p{100 * self._q:.4g} needs about {needed:,} requests in the smaller arm; "
@@ -102,7 +90,10 @@ class Quantiles(Comparison):
     def _contributions(self) -> Contributions | None:
         if not is_latency(self.metric):
             return None
-        return quantile_contributions(*self._histograms, buckets=self._buckets, q=self._q)
+        if self._data is None:
+            empty = np.zeros(len(self._strata))
+            return Contributions(empty, empty)
+        return self._data.contributions(self._q)
 
 
 def _trimmed(
@@ -119,8 +110,12 @@ def _trimmed(
     last = min(int(used[-1]) + _SPARE, buckets.inner)
     edges = buckets.edges
     fewer = LogBuckets(buckets.ratio, float(edges[first - 1]), float(edges[last]))
-    starts = [0, *range(first, last + 1), last + 1]
-    low, high = (
-        np.add.reduceat(counts, starts, axis=1).astype(np.float64) for counts in (baseline, candidate)
-    )
-    return fewer, (low, high)
+    kept = slice(first, last + 1)
+    return fewer, (_columns(baseline, kept), _columns(candidate, kept))
+
+
+def _columns(counts: IntArray, kept: slice) -> FloatArray:
+    """These columns and the two ends; none of the others is in use."""
+    fewer = np.empty((len(counts), kept.stop - kept.start + 2))
+    fewer[:, 0], fewer[:, 1:-1], fewer[:, -1] = counts[:, 0], counts[:, kept], counts[:, -1]
+    return fewer

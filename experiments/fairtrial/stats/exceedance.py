@@ -114,9 +114,15 @@ def shape_factor(
     return np.where(mean > 0, square / np.where(mean > 0, mean, 1.0) ** 2, 1.0)
 
 
-def at_cut(above: FloatArray, position: FloatArray) -> FloatArray:
-    """[..., S] exceedances [..., S, E] at one edge position [..., 1] for all strata."""
-    return along(above, np.broadcast_to(position[..., None], (*above.shape[:-1], 1)))[..., 0]
+def above(counts: FloatArray, position: float) -> FloatArray:
+    """[S] how many of the counts [S, B] are at or above an edge position: `along` of their `exceedances`,
+    without those of all other edges.
+    """
+    last = counts.shape[-1] - 2
+    clipped = min(max(position, 0.0), float(last))
+    lower = min(int(clipped), max(last - 1, 0))
+    beyond = counts[..., lower + 1 :].sum(axis=-1)
+    return beyond - (clipped - lower) * counts[..., min(lower + 1, last)] if last else beyond
 
 
 def bounded(t: Table, position: FloatArray, last: int, tail: float) -> Table:

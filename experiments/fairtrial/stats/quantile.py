@@ -23,7 +23,7 @@ from fairtrial.stats.binary import MINIMUM_EVENTS, table_z
 from fairtrial.stats.buckets import LogBuckets
 from fairtrial.stats.exceedance import (
     Move,
-    at_cut,
+    above,
     bounded,
     cut_position,
     exceedance_contributions,
@@ -39,11 +39,11 @@ _WIDEST_RATIO = math.log(1e6)
 
 @dataclass(frozen=True)
 class Exceedances:
-    """Both arms' exceedances of every edge, and the same standardised over the strata; one experiment."""
+    """Both arms' histograms, and their exceedances of every edge standardised over the strata; one experiment."""
 
     buckets: LogBuckets
-    above0: FloatArray  # [S, E]
-    above1: FloatArray  # [S, E]
+    counts0: FloatArray  # [S, B] histograms
+    counts1: FloatArray  # [S, B]
     n0: FloatArray  # [S]
     n1: FloatArray  # [S]
     overall: Table
@@ -61,12 +61,12 @@ class Exceedances:
         both = (n0 > 0) & (n1 > 0)
         if not np.any(both):
             return None
-        above0, above1 = exceedances(counts0), exceedances(counts1)
         weight = table_terms(n0, 0, n1, 0).weight
         share0 = np.where(both, weight / np.maximum(n0, 1), 0.0) / weight.sum()
         share1 = np.where(both, weight / np.maximum(n1, 1), 0.0) / weight.sum()
         overall = table(n0, np.zeros_like(n0), n1, np.zeros_like(n1))
-        return cls(buckets, above0, above1, n0, n1, overall, share0 @ above0, share1 @ above1)
+        curve0, curve1 = exceedances(share0 @ counts0), exceedances(share1 @ counts1)
+        return cls(buckets, counts0, counts1, n0, n1, overall, curve0, curve1)
 
     @property
     def share0(self) -> FloatArray:
@@ -77,8 +77,8 @@ class Exceedances:
         """[S] exceedances of the pooled quantile by baseline and candidate, and its edge position."""
         move = Move(self.buckets, margin, relative)
         position = pooled_cut(self.curve0, self.curve1, self.share0, tail=1 - q, move=move)
-        cut0, cut1 = position[..., None], move(position)[..., None]
-        return at_cut(self.above0, cut0), at_cut(self.above1, cut1), position
+        above0, above1 = above(self.counts0, float(position)), above(self.counts1, float(move(position)))
+        return above0, above1, position
 
     def z(self, q: float, *, margin: float, relative: bool) -> float:
         """Evidence that the quantile's effect is above the margin."""
@@ -87,6 +87,32 @@ class Exceedances:
         move = Move(self.buckets, margin, relative)
         factor = shape_factor(self.curve0, self.curve1, self.share0, tail=1 - q, move=move)
         return float(table_z(t, margin=0.0, relative=False) / np.sqrt(factor))
+
+    def score(
+        self, q: float, *, margin: float, relative: bool, greater: bool, inflation: float = 1.0
+    ) -> Score | None:
+        """See `quantile_score`."""
+        if min(q, 1 - q) * min(self.overall.size0, self.overall.size1) < MINIMUM_EVENTS:
+            return None
+        z = self.z(q, margin=margin, relative=relative) / math.sqrt(inflation)
+        information = float(self.overall.information)
+        return Score(z if greater else -z, information, information * q * (1 - q))
+
+    def contributions(self, q: float, *, margin: float = 0.0, relative: bool = True) -> Contributions:
+        """See `quantile_contributions`."""
+        x0, x1, _ = self.cut(q, margin=margin, relative=relative)
+        return exceedance_contributions(self.n0, x0, self.n1, x1)
+
+    def effect(self, q: float, *, relative: bool) -> Effect:
+        """See `quantile_effect`."""
+        low, high = _inverted(self, q, relative=relative, critical=1.0)
+        return Effect(*_estimates(self, q, relative=relative), (high - low) / 2)
+
+    def interval(
+        self, q: float, *, relative: bool, critical: float, inflation: float = 1.0
+    ) -> tuple[float, float]:
+        """See `quantile_interval`."""
+        return _inverted(self, q, relative=relative, critical=critical * math.sqrt(inflation))
 
     def quantile(self, curve: FloatArray, q: float) -> float:
         """An arm's quantile; `low` if it lies below, inf if too many requests failed."""
@@ -121,11 +147,9 @@ def quantile_score(
     """
     _check_quantile(q)
     data = Exceedances.of(hist0, hist1, buckets)
-    if data is None or min(q, 1 - q) * min(data.overall.size0, data.overall.size1) < MINIMUM_EVENTS:
+    if data is None:
         return None
-    z = data.z(q, margin=margin, relative=relative) / math.sqrt(inflation)
-    information = float(data.overall.information)
-    return Score(z if greater else -z, information, information * q * (1 - q))
+    return data.score(q, margin=margin, relative=relative, greater=greater, inflation=inflation)
 
 
 def quantile_contributions(
@@ -143,8 +167,7 @@ def quantile_contributions(
     if data is None:
         empty = np.zeros(np.atleast_2d(np.asarray(hist0)).shape[0])
         return Contributions(empty, empty)
-    x0, x1, _ = data.cut(q, margin=margin, relative=relative)
-    return exceedance_contributions(data.n0, x0, data.n1, x1)
+    return data.contributions(q, margin=margin, relative=relative)
 
 
 def quantile_effect(
@@ -157,10 +180,7 @@ def quantile_effect(
     """
     _check_quantile(q)
     data = Exceedances.of(hist0, hist1, buckets)
-    if data is None:
-        return None
-    low, high = _inverted(data, q, relative=relative, critical=1.0)
-    return Effect(*_estimates(data, q, relative=relative), (high - low) / 2)
+    return None if data is None else data.effect(q, relative=relative)
 
 
 def quantile_interval(
@@ -182,7 +202,7 @@ def quantile_interval(
     data = Exceedances.of(hist0, hist1, buckets)
     if data is None:
         return None
-    return _inverted(data, q, relative=relative, critical=critical * math.sqrt(inflation))
+    return data.interval(q, relative=relative, critical=critical, inflation=inflation)
 
 
 def _estimates(data: Exceedances, q: float, *, relative: bool) -> tuple[float, float, float]:
