@@ -4,8 +4,8 @@
 
 A run of two minutes is simulated: 100 arrivals a second, 240 time batches in two segments, judged by accuracy
 (paired, each row once), p99 latency and error rate, at each of 120 looks. Beside it stands what anybody
-would compute at a look with the usual libraries: a two-proportion test and a quantile of each arm. Ends with 1
-if the bar is missed.
+would compute at a look with the usual libraries: a two-proportion test and a quantile of each arm. Ends with
+1 if the bar is missed.
 """
 
 from __future__ import annotations

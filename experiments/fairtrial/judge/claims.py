@@ -177,7 +177,7 @@ def _statistic(
             return None
         z = -float(ndtri(min(max(test.p_value, _LEAST_P), 1 - _LEAST_P)))
         return _Statistic(z, 0.0, test.name)
-    score = comparison.score(claim.threshold, greater=claim.greater)
+    score = comparison.evidence(claim.threshold, greater=claim.greater)
     if score is None:
         return None
     if drift is None:

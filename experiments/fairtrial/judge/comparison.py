@@ -32,6 +32,7 @@ class Comparison(ABC):
         self._strata = strata
         self._uncapped = uncapped
         self._inflation: float | None = None
+        self._scores: dict[float, Score | None] = {}
 
     @property
     @abstractmethod
@@ -62,6 +63,13 @@ class Comparison(ABC):
     @abstractmethod
     def signal(self, threshold: float, effect: float) -> float:
         """Expected z per root of information if the effect is `effect`, from pooled (blinded) data; >= 0."""
+
+    def evidence(self, threshold: float, *, greater: bool) -> Score | None:
+        """`score`, computed once for both directions: they differ by its sign."""
+        if threshold not in self._scores:
+            self._scores[threshold] = self.score(threshold, greater=True)
+        score = self._scores[threshold]
+        return score if score is None or greater else replace(score, z=-score.z)
 
     #: What the stratified score is called where it is judged once, at a fixed horizon.
     _score_name = "stratified score test"

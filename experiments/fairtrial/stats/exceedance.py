@@ -7,6 +7,7 @@ of a bucket (in logarithm) above edge 3. Rates are straight lines between edges.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,22 +76,34 @@ def pooled_cut(
     the pooled rate a straight line between edges; an absolute one does not, and the bracketing pair of edges
     is divided twice by 16.
     """
+    return pooled_cuts(curve0, curve1, share0, tails=(tail,), move=move)[0]
+
+
+def pooled_cuts(
+    curve0: FloatArray, curve1: FloatArray, share0: FloatArray, *, tails: Sequence[float], move: Move
+) -> list[FloatArray]:
+    """`pooled_cut` at several rates."""
     weight = share0[..., None]
+    last = curve0.shape[-1] - 1
 
     def pooled(position: FloatArray) -> FloatArray:
         return weight * along(curve0, position) + (1 - weight) * along(curve1, move(position))
 
-    grid = np.broadcast_to(np.arange(curve0.shape[-1], dtype=np.float64), curve0.shape)
-    width = 1.0
-    cut = cut_position(pooled(grid), tail)[..., None]
-    for _ in range(0 if move.relative else 2):
-        start = np.take_along_axis(grid, cut.astype(np.int64), axis=-1)
-        width /= 16
-        grid = start + width * np.arange(17)
-        cut = cut_position(pooled(grid), tail)[..., None]
-    lower = np.minimum(cut.astype(np.int64), grid.shape[-1] - 1)
-    position = np.take_along_axis(grid, lower, axis=-1) + (cut - lower) * width
-    return np.minimum(position[..., 0], curve0.shape[-1] - 1)
+    edges = np.broadcast_to(np.arange(last + 1, dtype=np.float64), curve0.shape)
+    curve = pooled(edges)
+    cuts: list[FloatArray] = []
+    for tail in tails:
+        grid, width = edges, 1.0
+        cut = cut_position(curve, tail)[..., None]
+        for _ in range(0 if move.relative else 2):
+            start = np.take_along_axis(grid, cut.astype(np.int64), axis=-1)
+            width /= 16
+            grid = start + width * np.arange(17)
+            cut = cut_position(pooled(grid), tail)[..., None]
+        lower = np.minimum(cut.astype(np.int64), grid.shape[-1] - 1)
+        position = np.take_along_axis(grid, lower, axis=-1) + (cut - lower) * width
+        cuts.append(np.minimum(position[..., 0], last))
+    return cuts
 
 
 def shape_factor(
@@ -102,11 +115,21 @@ def shape_factor(
     noise with it: the factor is the mean square of both densities there over their squared mean. They are
     taken from about half the tail beyond the cut to once more before it.
     """
+    ends = pooled_cuts(curve0, curve1, share0, tails=around(tail), move=move)
+    return shape_between(curve0, curve1, share0, ends, move=move)
+
+
+def around(tail: float) -> tuple[float, float]:
+    """The rates between which the densities at a cut are taken."""
     wide = min(tail, 1 - tail)
-    ends = [
-        pooled_cut(curve0, curve1, share0, tail=level, move=move)[..., None]
-        for level in (tail + wide * (1 - wide), tail - wide / 2)
-    ]
+    return tail + wide * (1 - wide), tail - wide / 2
+
+
+def shape_between(
+    curve0: FloatArray, curve1: FloatArray, share0: FloatArray, cuts: Sequence[FloatArray], *, move: Move
+) -> FloatArray:
+    """`shape_factor` by the edge positions of the two rates `around` the tail."""
+    ends = [cut[..., None] for cut in cuts]
     density0 = (along(curve0, ends[0]) - along(curve0, ends[1]))[..., 0]
     density1 = (along(curve1, move(ends[0])) - along(curve1, move(ends[1])))[..., 0]
     mean = share0 * density0 + (1 - share0) * density1

@@ -13,7 +13,7 @@ _EDGE = 1e-9
 _LARGEST_LOG_RATIO = math.log(1e6)
 #: Each round divides both brackets into so many parts at once: a call costs much more than a point does.
 _GRID = np.linspace(0.0, 1.0, 33)
-_ROUNDS = 4
+_ROUNDS = 3
 
 
 def invert(

@@ -73,7 +73,10 @@ class SequentialMixture:
     def spent(self, fraction: float) -> float:
         """Probability of having crossed by this information fraction: the spending function."""
         table = self._calibration
-        return float(np.interp(fraction, np.r_[0.0, self.planned_fractions], np.r_[0.0, table.spent]))
+        place = min(max(fraction, 0.0), 1.0) * self.planned_looks
+        before = min(int(place), self.planned_looks - 1)
+        low = float(table.spent[before - 1]) if before else 0.0
+        return low + (place - before) * (float(table.spent[before]) - low)
 
     def critical(self, fractions: Sequence[float], variances: Sequence[float] | None = None) -> float:
         """Critical z at the last of these looks. See `Boundary`.

@@ -24,12 +24,14 @@ from fairtrial.stats.buckets import LogBuckets
 from fairtrial.stats.exceedance import (
     Move,
     above,
+    around,
     bounded,
     cut_position,
     exceedance_contributions,
     exceedances,
     pooled_cut,
-    shape_factor,
+    pooled_cuts,
+    shape_between,
 )
 from fairtrial.stats.score import Contributions, Effect, FloatArray, Score
 from fairtrial.stats.strata import Table, table, table_terms
@@ -39,7 +41,7 @@ _WIDEST_RATIO = math.log(1e6)
 
 @dataclass(frozen=True)
 class Exceedances:
-    """Both arms' histograms, and their exceedances of every edge standardised over the strata; one experiment."""
+    """Both arms' histograms, and their exceedance rates of every edge, standardised over the strata."""
 
     buckets: LogBuckets
     counts0: FloatArray  # [S, B] histograms
@@ -73,19 +75,20 @@ class Exceedances:
         """Weight of the baseline in the pooled rate."""
         return self.overall.size0 / (self.overall.size0 + self.overall.size1)
 
-    def cut(self, q: float, *, margin: float, relative: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """[S] exceedances of the pooled quantile by baseline and candidate, and its edge position."""
+    def cut(self, q: float, *, margin: float, relative: bool) -> tuple[FloatArray, FloatArray]:
+        """[S] exceedances of the pooled quantile by baseline and candidate."""
         move = Move(self.buckets, margin, relative)
         position = pooled_cut(self.curve0, self.curve1, self.share0, tail=1 - q, move=move)
-        above0, above1 = above(self.counts0, float(position)), above(self.counts1, float(move(position)))
-        return above0, above1, position
+        return above(self.counts0, float(position)), above(self.counts1, float(move(position)))
 
     def z(self, q: float, *, margin: float, relative: bool) -> float:
         """Evidence that the quantile's effect is above the margin."""
-        x0, x1, position = self.cut(q, margin=margin, relative=relative)
-        t = bounded(table(self.n0, x0, self.n1, x1), position, self.curve0.size - 1, 1 - q)
         move = Move(self.buckets, margin, relative)
-        factor = shape_factor(self.curve0, self.curve1, self.share0, tail=1 - q, move=move)
+        curves = (self.curve0, self.curve1, self.share0)
+        position, *ends = pooled_cuts(*curves, tails=(1 - q, *around(1 - q)), move=move)
+        x0, x1 = above(self.counts0, float(position)), above(self.counts1, float(move(position)))
+        t = bounded(table(self.n0, x0, self.n1, x1), position, self.curve0.size - 1, 1 - q)
+        factor = shape_between(*curves, ends, move=move)
         return float(table_z(t, margin=0.0, relative=False) / np.sqrt(factor))
 
     def score(
@@ -100,7 +103,7 @@ class Exceedances:
 
     def contributions(self, q: float, *, margin: float = 0.0, relative: bool = True) -> Contributions:
         """See `quantile_contributions`."""
-        x0, x1, _ = self.cut(q, margin=margin, relative=relative)
+        x0, x1 = self.cut(q, margin=margin, relative=relative)
         return exceedance_contributions(self.n0, x0, self.n1, x1)
 
     def effect(self, q: float, *, relative: bool) -> Effect:
