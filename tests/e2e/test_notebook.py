@@ -9,7 +9,7 @@ from fairtrial.api import Run
 
 def test_an_experiment_is_loaded_and_planned(demo: Demo):
     trial = fairtrial.load(demo.project / "experiment.yaml")
-    assert (trial.plan().baseline, trial.plan().candidate) == ("v1", "v2")
+    assert (trial.plan().baseline, trial.plan().candidates) == ("v1", ("v2",))
 
 
 def test_a_run_shows_its_verdict_its_evidence_and_its_report(demo: Demo):

@@ -32,6 +32,7 @@ from fairtrial.journal.folder import RunFolder, new_run
 from fairtrial.journal.store import Journal
 from fairtrial.judge.document import verdict_to_dict
 from fairtrial.judge.verdict import Verdict
+from fairtrial.planning.load import check_measured
 from fairtrial.planning.plan import Plan, plan_of
 from fairtrial.report.page import render_report
 from fairtrial.versions import versions
@@ -63,6 +64,7 @@ def start(
         raise UsageError(f"cannot read {experiment}: {error.strerror}") from error
     parsed = parse(text, source=str(experiment), folder=experiment.parent)
     plan = plan_of(parsed)
+    check_measured(parsed)
     folder = new_run(options.runs or experiment.parent / "runs", parsed.metadata.name, clock)
     write_text(folder.experiment, text.decode())
     write_text(folder.manifest, render(plan.at_step(0)[0]))

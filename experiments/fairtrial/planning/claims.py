@@ -17,15 +17,17 @@ _BATCHES_PER_RUN = 240
 _BATCH_SECONDS = (0.25, 1.0)
 
 
-def claims_of(experiment: Experiment, steps: Sequence[Step], rows: int) -> JudgeSpec:
-    """The judge's spec; `rows` is how many distinct rows the data has."""
+def claims_of(
+    experiment: Experiment, steps: Sequence[Step], rows: int, users: int | None = None
+) -> JudgeSpec:
+    """The judge's spec; `rows` is how many distinct rows the data has, `users` how many users they are of."""
     spec = experiment.spec
     load, analysis = spec.traffic.load_test, spec.analysis
     shortest, longest = _BATCH_SECONDS
     return JudgeSpec(
         baseline=spec.baseline.name,
         candidates=tuple(candidate.name for candidate in spec.candidates),
-        metrics=tuple(_metric(metric, experiment, steps, rows) for metric in spec.metrics),
+        metrics=tuple(_metric(metric, experiment, steps, rows, users) for metric in spec.metrics),
         alpha=analysis.false_positive_rate,
         power=analysis.power,
         method=(method := Method(analysis.method)),
@@ -49,12 +51,17 @@ def claims_of(experiment: Experiment, steps: Sequence[Step], rows: int) -> Judge
     )
 
 
-def _metric(metric: Metric, experiment: Experiment, steps: Sequence[Step], rows: int) -> MetricSpec:
+def _metric(
+    metric: Metric, experiment: Experiment, steps: Sequence[Step], rows: int, users: int | None
+) -> MetricSpec:
     load, analysis = experiment.spec.traffic.load_test, experiment.spec.analysis
     paired = load.paired and metric.scored and metric.quantile is None
     by_unit = analysis.unit == "user" and metric.kind != "quantile" and not paired
     pairs, smaller_arm = horizon(experiment, steps)
     observations = pairs if paired else smaller_arm
+    if by_unit and users is not None:
+        least = min(min(step.weights.values()) for step in steps) / 100
+        observations = min(observations, round(users * least))  # a user stays with an arm
     return MetricSpec(
         name=metric.name,
         kind=Kind(metric.kind),
@@ -66,7 +73,7 @@ def _metric(metric: Metric, experiment: Experiment, steps: Sequence[Step], rows:
         quantile=metric.quantile,
         once_per_row=metric.scored and not by_unit,
         paired=paired,
-        max_observations=max(1, min(observations, rows) if metric.scored else observations),
+        max_observations=max(1, min(observations, rows) if metric.scored and not by_unit else observations),
         slo=metric.slo,
         denominator=metric.denominator,
         covariate=metric.covariate,

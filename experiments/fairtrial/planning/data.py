@@ -7,6 +7,29 @@ from pathlib import Path
 from fairtrial.errors import UsageError
 
 
+def count_distinct(path: Path, column: str) -> int | None:
+    """Distinct values of a column; None if the data has no such column. Raises UsageError as `count_rows`."""
+    import pyarrow as pa
+
+    try:
+        if path.suffix == ".parquet":
+            from pyarrow import parquet
+
+            if column not in parquet.read_schema(path).names:
+                return None
+            values = parquet.read_table(path, columns=[column]).column(0)
+        else:
+            from pyarrow import csv, json
+
+            table = csv.read_csv(path) if path.suffix == ".csv" else json.read_json(path)
+            if column not in table.schema.names:
+                return None
+            values = table.column(column)
+        return len(values.unique())
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"the data {path} cannot be read: {error}") from error
+
+
 def count_rows(path: Path) -> int:
     """Rows of a Parquet, CSV or JSON-lines file. Raises UsageError when it cannot be read."""
     import pyarrow as pa

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from fairtrial_graphs.backends.interface import Serving
+from fairtrial_loadtests.observation import SCHEMA
 from fairtrial_loadtests.parts import next_arrival
 from fairtrial_loadtests.plan import Arrivals, LoadPlan, Requests, Split, Target
 
+from fairtrial.errors import UsageError
 from fairtrial.experiment.model import Experiment
 from fairtrial.journal.folder import RunFolder
+
+
+def check_measured(experiment: Experiment) -> None:
+    """Raises UsageError for a metric whose columns no load test measures, though recordings may have them."""
+    measured = {*SCHEMA.names, "error"}
+    for metric in experiment.spec.metrics:
+        for column in (metric.column, metric.denominator, metric.covariate):
+            if column is not None and column not in measured:
+                raise UsageError(
+                    f"metric {metric.name} needs the column {column}, which a load test does not measure; "
+                    f"`fairtrial judge --data` takes observations that have it"
+                )
 
 
 def load_plan(experiment: Experiment, serving: Serving, folder: RunFolder) -> LoadPlan:

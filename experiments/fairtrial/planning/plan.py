@@ -14,7 +14,7 @@ from fairtrial.journal.entries import Effect
 from fairtrial.judge.spec import JudgeSpec
 from fairtrial.judge.verdict import Decision
 from fairtrial.planning.claims import claims_of
-from fairtrial.planning.data import count_rows
+from fairtrial.planning.data import count_distinct, count_rows
 from fairtrial.planning.deployment import deployment_of
 from fairtrial.planning.steps import steps_of
 
@@ -84,5 +84,8 @@ class Plan:
 def plan_of(experiment: Experiment) -> Plan:
     """Raises UsageError when a model, the manifest or the data cannot be found or read."""
     steps = steps_of(experiment)
-    rows = count_rows(experiment.folder / experiment.spec.traffic.load_test.requests.data)
-    return Plan(experiment, deployment_of(experiment), steps, claims_of(experiment, steps, rows))
+    requests = experiment.spec.traffic.load_test.requests
+    data = experiment.folder / requests.data
+    users = count_distinct(data, requests.unit) if requests.unit is not None else None
+    claims = claims_of(experiment, steps, count_rows(data), users)
+    return Plan(experiment, deployment_of(experiment), steps, claims)
