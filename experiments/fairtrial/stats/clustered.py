@@ -59,9 +59,9 @@ def clustered_z(
     """z of the table `t` of these moments, for the skewness too that its equivalent requests do not show.
 
     Users bring their events in clumps of unlike size, so that a rate is about twice as skewed as that of
-    as many independent requests as its variance is worth: for clumps of a geometric size E[c^3] E[c] / E[c^2]^2
-    is near 2, for equal ones 1. What is beyond the binomial's is taken out by Hall's cubic
-    (`moments.unskewed`); design effects near 1 add nothing.
+    as many independent requests as its variance is worth: for clumps of a geometric size
+    E[c^3] E[c] / E[c^2]^2 is near 2, for equal ones 1. What is beyond the binomial's is taken out by Hall's
+    cubic (`moments.unskewed`); design effects near 1 add nothing.
     """
     m = np.asarray(margin, dtype=np.float64)
     z = table_z(t, margin=m, relative=relative)

@@ -1,9 +1,9 @@
 """Exact e-processes: evidence that is valid at every look, for ever and at any sample size.
 
 An e-process is not negative, starts at 1, and has an expectation of at most 1 at any stopping time if the
-claim does not hold; so it ever exceeds 1/alpha with probability at most alpha (Ville, 1939; Ramdas, Gruenwald,
-Vovk and Shafer, 2023). Each one here is a likelihood ratio against the margin, mixed over effects beyond
-it; all are natural logs, over any leading axes.
+claim does not hold; so it ever exceeds 1/alpha with probability at most alpha (Ville, 1939; Ramdas,
+Gruenwald, Vovk and Shafer, 2023). Each one here is a likelihood ratio against the margin, mixed over effects
+beyond it; all are natural logs, over any leading axes.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def poisson_log_e(
         log scales the half-normal mixture over log ratios by sqrt(2), as in `SequentialMixture`.
 
     Given a stratum's total, the candidate's events are binomial with the share r e1 / (e0 + r e1) at a ratio
-    r. For each r beyond the margin the likelihood ratios of all strata are multiplied, then mixed over r. Exact
-    after each stratum, and within one as long as its exposures grow in proportion; strata without
+    r. For each r beyond the margin the likelihood ratios of all strata are multiplied, then mixed over r.
+    Exact after each stratum, and within one as long as its exposures grow in proportion; strata without
     exposure in both arms say nothing.
     Raises ValueError for negative counts or exposures, a margin of -1 or less, or a ratio of 1 or less.
     """
@@ -127,4 +127,4 @@ def _half_normal_nodes(scale: float) -> tuple[FloatArray, FloatArray]:
     """
     steps = scale * np.geomspace(*_NODE_RANGE, _NODES)
     log_weights = -0.5 * (steps / scale) ** 2 + np.log(steps)
-    return steps, log_weights - logsumexp(log_weights)
+    return steps, log_weights - np.asarray(logsumexp(log_weights), dtype=np.float64)

@@ -16,9 +16,8 @@ import numpy.typing as npt
 from fairtrial.stats.moments import Means, means_effect, means_interval, means_score
 from fairtrial.stats.score import Contributions, Effect, FloatArray, Score
 
-
 MAXIMUM_SKEWNESS = 0.2
-"""Of an estimate, for it to be judged as normal: Cochran's (1977) rule, n > 25 g^2 for values of skewness g."""
+"""Of an estimate, to be judged as normal: Cochran's (1977) rule, n > 25 g^2 for values of skewness g."""
 
 
 def within_variance(n: FloatArray, m2: FloatArray) -> FloatArray:

@@ -72,7 +72,7 @@ def pocock_constant(alpha: float, looks: int, *, two_sided: bool = True) -> floa
 
 
 def obrien_fleming_constant(alpha: float, looks: int, *, two_sided: bool = True) -> float:
-    """The last critical value of O'Brien and Fleming's (1979) design; at look k it is sqrt(looks / k) times it.
+    """The last critical value of O'Brien and Fleming's (1979) design; at look k, sqrt(looks / k) times it.
 
     Jennison and Turnbull (2000), table 2.3 (C_B). Raises ValueError as `pocock_constant`.
     """

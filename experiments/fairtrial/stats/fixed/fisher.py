@@ -26,7 +26,7 @@ def fisher_exact(n0: float, x0: float, n1: float, x1: float, *, greater: bool) -
     log_p = (
         _log_choose(n1, k) + _log_choose(n0, events - k) - _log_choose(total, np.array([events], np.float64))
     )
-    return FixedTest("Fisher exact", min(1.0, float(np.exp(logsumexp(log_p)))))
+    return FixedTest("Fisher exact", min(1.0, float(np.exp(np.asarray(logsumexp(log_p), dtype=np.float64)))))
 
 
 def _log_choose(n: float, k: FloatArray) -> FloatArray:

@@ -79,6 +79,7 @@ def _shifted(counts: FloatArray, shift: int) -> FloatArray:
         return counts
     moved = np.zeros_like(counts)
     target = np.clip(np.arange(inner) - shift, 0, inner - 1)
-    np.add.at(moved, (slice(None), target), counts[:, :inner])
+    for source, column in enumerate(target.tolist()):
+        moved[:, column] += counts[:, source]
     moved[:, inner] = counts[:, inner]
     return moved

@@ -23,7 +23,7 @@ def mcnemar_exact(n10: float, n01: float, *, greater: bool, mid_p: bool = False)
     against, for_it = _ordered(n10, n01, greater=greater)
     name = "McNemar mid-p" if mid_p else "McNemar exact"
     total = for_it + against
-    # P(Binomial(total, 1/2) >= for_it)
+    # the incomplete beta is the binomial's upper tail, from for_it on
     p = float(betainc(for_it, against + 1, 0.5)) if for_it > 0 else 1.0
     if mid_p:
         p -= 0.5 * _probability(for_it, total)

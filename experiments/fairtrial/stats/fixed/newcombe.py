@@ -1,7 +1,7 @@
 """Newcombe's hybrid score intervals for a difference of two proportions.
 
-Wilson's interval of each proportion, joined by squaring and adding (Newcombe, 1998, Statistics in Medicine 17:
-873-890 for independent, 2635-2650 for paired proportions; method 10 of both). Never outside [-1, 1],
+Wilson's interval of each proportion, joined by squaring and adding (Newcombe, 1998, Statistics in Medicine
+17: 873-890 for independent, 2635-2650 for paired proportions; method 10 of both). Never outside [-1, 1],
 and sensible without any events.
 """
 

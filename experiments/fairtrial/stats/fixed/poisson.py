@@ -145,10 +145,8 @@ def _root(rising: Callable[[float], float]) -> float:
             else middle + (middle - low) * at_middle * math.copysign(1.0, at_low - at_high) / scale
         )
         at_guess = rising(guess)
-        ends = sorted(
-            ((low, at_low), (middle, at_middle), (guess, at_guess), (high, at_high)), key=lambda end: end[0]
-        )
-        below = max((end for end in ends if end[1] < 0), default=ends[0], key=lambda end: end[0])
-        above = min((end for end in ends if end[1] >= 0), default=ends[-1], key=lambda end: end[0])
-        (low, at_low), (high, at_high) = below, above
+        ends = sorted([(low, at_low), (middle, at_middle), (guess, at_guess), (high, at_high)])
+        below = [end for end in ends if end[1] < 0] or ends[:1]
+        above = [end for end in ends if end[1] >= 0] or ends[-1:]
+        (low, at_low), (high, at_high) = below[-1], above[0]
     return (low + high) / 2
