@@ -13,6 +13,7 @@ from scipy.special import ndtr
 from fairtrial.stats.binary import constrained_rates
 from fairtrial.stats.fixed.result import FixedTest, normal_quantile
 from fairtrial.stats.inversion import invert
+from fairtrial.stats.moments import LARGEST_Z
 from fairtrial.stats.score import FloatArray
 from fairtrial.stats.strata import Table, table
 
@@ -63,5 +64,5 @@ def _z(t: Table, margin: FloatArray, *, relative: bool) -> FloatArray:
     gap = t.rate1 - factor * t.rate0 - (0.0 if relative else margin)
     variance = p1 * (1 - p1) / t.size1 + factor**2 * p0 * (1 - p0) / t.size0
     # without variance a gap is impossible under the margin, and none is no evidence
-    certain = np.where(np.abs(gap) > 1e-12, np.sign(gap) * np.inf, 0.0)
+    certain = np.where(np.abs(gap) > 1e-12, np.sign(gap) * LARGEST_Z, 0.0)
     return np.where(variance > 0, gap / np.sqrt(np.where(variance > 0, variance, 1.0)), certain)

@@ -75,10 +75,9 @@ def test_newcombes_paired_interval_is_that_of_the_difference():
 
 def test_the_score_test_as_statsmodels_has_it():
     n0, x0, n1, x1 = 400, 30, 420, 55
-    with np.errstate(invalid="ignore"):
-        expected = two_proportions(
-            x1, n1, x0, n0, value=0.02, method="score", compare="diff", alternative="larger", correction=True
-        ).pvalue
+    expected = two_proportions(
+        x1, n1, x0, n0, value=0.02, method="score", compare="diff", alternative="larger", correction=True
+    ).pvalue
     found = score_test(n0, x0, n1, x1, margin=0.02, relative=False, greater=True)
     assert found.p_value == pytest.approx(expected, rel=1e-4)
     plain = proportions_ztest([x1, x0], [n1, n0], alternative="larger")[1]
