@@ -13,6 +13,8 @@ from fairtrial.judge.geometry import is_latency, quantile_buckets
 from fairtrial.judge.spec import MetricSpec
 from fairtrial.stats.binary import MINIMUM_EVENTS
 from fairtrial.stats.buckets import LogBuckets
+from fairtrial.stats.fixed.block_bootstrap import block_bootstrap
+from fairtrial.stats.fixed.result import FixedTest
 from fairtrial.stats.minimum import minimum_for_quantile
 from fairtrial.stats.quantile import Exceedances
 from fairtrial.stats.score import Contributions, Effect, Score
@@ -50,6 +52,19 @@ class Quantiles(Comparison):
             return None
         return self._data.score(
             self._q, margin=threshold, relative=self.relative, greater=greater, inflation=self.inflation
+        )
+
+    def fixed(self, threshold: float, *, greater: bool, level: float) -> FixedTest | None:
+        if self.compared < self._least or len({stratum.segment for stratum in self._strata}) > 1:
+            return super().fixed(threshold, greater=greater, level=level)
+        return block_bootstrap(
+            *self._histograms,
+            buckets=self._buckets,
+            q=self._q,
+            margin=threshold,
+            relative=self.relative,
+            greater=greater,
+            level=level,
         )
 
     def effect(self) -> Effect | None:

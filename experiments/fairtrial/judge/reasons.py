@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairtrial.judge.case import Case
 from fairtrial.judge.decision import Cause, Outcome
 from fairtrial.judge.gates import requests_of
-from fairtrial.judge.sentences import crossed_sentence, open_sentence
+from fairtrial.judge.sentences import crossed_sentence, open_sentence, uncapped_sentence
 from fairtrial.judge.wording import count, listed, metric_label, percent, seconds
 
 
@@ -36,6 +36,9 @@ def reasons(case: Case, outcome: Outcome) -> tuple[str, ...]:
             sentences = [_horizon(case), *closed_gates, *still_open, *shown]
         case Cause.OPEN:
             sentences = [_progress(case)]
+    if outcome.cause is not Cause.OPEN:
+        raw = (uncapped_sentence(look, case.baseline, case.candidate) for look in looks)
+        sentences += [sentence for sentence in raw if sentence is not None]
     return (f"{outcome.decision.value}: {sentences[0]}", *sentences[1:])
 
 

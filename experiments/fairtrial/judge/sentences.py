@@ -63,6 +63,18 @@ def _tested(judged: Judged) -> str:
     return f"{judged.state.test}: p {number(p)}, {number(judged.alpha)} allowed"
 
 
+def uncapped_sentence(look: MetricLook, baseline: str, candidate: str) -> str | None:
+    """What a capped metric shows without its cap; None for one without, or without data."""
+    metric, effect = look.metric, look.comparison.uncapped_effect()
+    if metric.cap is None or effect is None:
+        return None
+    theirs, ours = (value_of(metric, value) for value in (effect.candidate, effect.baseline))
+    return (
+        f"Without its cap, which was set beforehand, {metric_label(metric)} of {candidate} is {theirs} "
+        f"against {ours} of {baseline}, {change(metric, effect.effect)}; this decides nothing."
+    )
+
+
 def open_sentence(look: MetricLook, baseline: str, candidate: str, level: float) -> str:
     """A metric whose claim for the candidate did not cross: how far it is, and what would be needed."""
     metric, favour = look.metric, look.favour

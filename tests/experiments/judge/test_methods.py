@@ -5,7 +5,7 @@ import functools
 
 import pytest
 from experiments.streams import ACCURACY, ERRORS, Load, chunks, spec
-from fairtrial.judge.spec import JudgeSpec, Margin, Method, Spending
+from fairtrial.judge.spec import JudgeSpec, Kind, Margin, Method, Spending
 from fairtrial.judge.verdict import Decision, Verdict
 from fairtrial.judging import judge_stream
 
@@ -95,3 +95,23 @@ def test_an_slo_that_nobody_ever_exceeds_is_safe():
     final = [j.verdicts[0] for j in judge_stream(spec(slo), chunks(Load().table()))][-1]
     assert final.decision is Decision.PROMOTE
     assert "share of latency above 10 s is safe" in final.reasons[0]
+
+
+def test_a_capped_metric_has_its_uncapped_result_beside_it():
+    reward = dataclasses.replace(
+        ERRORS,
+        name="reward",
+        column="latency",
+        kind=Kind.MEAN,
+        margin=Margin(0.1, relative=True),
+        cap=0.02,
+        max_observations=12_000,
+    )
+    final = [j.verdicts[0] for j in judge_stream(spec(reward), chunks(Load().table()))][-1]
+    (metric,) = final.metrics
+    assert metric.uncapped is not None
+    assert metric.baseline is not None
+    assert metric.uncapped.cap == 0.02
+    assert metric.uncapped.baseline > metric.baseline
+    assert final.reasons[-1].startswith("Without its cap, which was set beforehand, mean reward of v2 is ")
+    assert any("above 20 ms count as 20 ms" in each for each in final.assumptions)
