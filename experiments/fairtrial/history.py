@@ -19,6 +19,7 @@ _DONE = {
     Effect.PROMOTE: "promoted",
     Effect.ROLLBACK: "rolledBack",
     Effect.HOLD: "held",
+    Effect.REGISTER: "registered",
 }
 _NOTES = {
     Kind.ABORT: ("aborted", "somebody asked for the run to end"),

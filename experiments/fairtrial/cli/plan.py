@@ -73,6 +73,12 @@ def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
         yield f"  {metric.name:12} {metric.role}: {bound} {said.margin}, {horizon_of}"
     yield ""
     yield from need_lines(plan.claims, needs)
+    if spec.promotion is not None:
+        mlflow = spec.promotion.mlflow
+        where = mlflow.tracking_uri or "MLFLOW_TRACKING_URI"
+        yield ""
+        yield "registers, on a promotion"
+        yield f"  the candidate as a version of {mlflow.model}, alias {mlflow.alias}, in MLflow at {where}"
     yield ""
     yield "defaults filled in"
     for default in filled_in(plan.experiment):

@@ -11,14 +11,16 @@ from fairtrial.journal.store import Journal
 
 
 @contextmanager
-def effect(journal: Journal, what: Effect, **details: Any) -> Generator[None]:
+def effect(journal: Journal, what: Effect, **details: Any) -> Generator[dict[str, Any]]:
     """Journal the intent, let the body make the effect, journal that it happened.
+
+    The body gets the details, and may add what is known only afterwards.
 
     When the body raises, only the intent stands: a resumed run makes the effect again, so every
     effect must be one that can be made twice.
     """
     journal.append(Kind.INTENDED, details, effect=what)
-    yield
+    yield details
     journal.append(Kind.DONE, details, effect=what)
 
 

@@ -31,6 +31,7 @@ from fairtrial.judging import Judgement, StreamJudge
 from fairtrial.planning.load import load_plan
 from fairtrial.planning.plan import Plan
 from fairtrial.planning.words import in_words
+from fairtrial.registry.interface import Registry
 from fairtrial.report.history import Event
 
 
@@ -46,8 +47,11 @@ class Controller:
         new_load: Callable[[LoadPlan], StartableLoad],
         console: Console,
         clock: Clock,
+        registry: Registry | None = None,
     ) -> None:
+        """registry: where a promotion is made known, if anywhere."""
         self._plan = plan
+        self._registry = registry
         self._folder = folder
         self._journal = journal
         self._backend = backend
@@ -78,7 +82,10 @@ class Controller:
             final = self._try_out()
         if self._journal.last(Kind.VERDICT) is None:
             self._journal.append(Kind.VERDICT, verdict_to_dict(final))
-        self._act(self._plan.action(final.decision), final.candidate)
+        action = self._plan.action(final.decision)
+        self._act(action, final.candidate)
+        if action is Effect.PROMOTE:
+            self._register(final)
         return final
 
     def return_to_baseline(self) -> None:
@@ -108,6 +115,9 @@ class Controller:
 
     def _try_out(self) -> Verdict:
         step = self._plan.steps[self._position.step]
+        if self._registry is not None:
+            self._console.phase("asking whether the model registry answers")
+            self._registry.check()
         self._console.phase("starting the model servers and the proxy")
         with effect(self._journal, Effect.DEPLOY, revision=step.revision, weights=dict(step.weights)):
             serving = self._apply(self._plan.at_step(self._position.step))
@@ -143,6 +153,20 @@ class Controller:
         with effect(self._journal, what, outcome=outcome):
             self._apply(self._plan.after(what, self._position.step, candidate))
         self._say(what.value, outcome)
+
+    def _register(self, final: Verdict) -> None:
+        """Make the promotion known. After the traffic: a registry must not name what does not serve."""
+        if self._registry is None or is_done(self._journal, Effect.REGISTER):
+            return
+        self._console.phase(f"registering {final.candidate}")
+        with effect(self._journal, Effect.REGISTER, candidate=final.candidate) as details:
+            registered = self._registry.promote(
+                self._plan.artifacts(final.candidate),
+                run=self._folder.id,
+                tags={"fairtrial.verdict": final.decision.value, "fairtrial.candidate": final.candidate},
+            )
+            details |= {"outcome": registered.sentence, "version": registered.version}
+        self._say("registered", registered.sentence)
 
     # ---- judging
 

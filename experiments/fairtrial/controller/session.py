@@ -34,6 +34,7 @@ from fairtrial.judge.document import verdict_to_dict
 from fairtrial.judge.verdict import Verdict
 from fairtrial.planning.load import check_measured
 from fairtrial.planning.plan import Plan, plan_of
+from fairtrial.registry.choose import registry_of
 from fairtrial.report.page import render_report
 from fairtrial.versions import versions
 
@@ -130,7 +131,14 @@ def _run(
     backend = LocalBackend(folder.backend, model_server, front_port=options.port)
     with new_console(plan) as console:
         controller = Controller(
-            plan, folder, journal, backend, lambda wanted: LoadProcess(wanted, folder.backend), console, clock
+            plan,
+            folder,
+            journal,
+            backend,
+            lambda wanted: LoadProcess(wanted, folder.backend),
+            console,
+            clock,
+            registry_of(plan.experiment),
         )
         with _closing(backend, journal, console):
             try:

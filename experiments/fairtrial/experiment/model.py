@@ -12,6 +12,7 @@ from fairtrial.experiment.analysis import Abort, Analysis
 from fairtrial.experiment.arms import Baseline, Candidate
 from fairtrial.experiment.base import DnsLabel, Part, raise_mistakes
 from fairtrial.experiment.metrics import Metric
+from fairtrial.experiment.promotion import Promotion
 from fairtrial.experiment.strategy import AbTest, Strategy
 from fairtrial.experiment.traffic import Traffic
 
@@ -90,6 +91,11 @@ class Spec(Part):
         default="rollback",
         description="What is done when the horizon is reached without a decision: return to the baseline, "
         "take the candidate, or leave the split as it is. Default: rollback.",
+    )
+    promotion: Promotion | None = Field(
+        default=None,
+        description="Where a promotion is made known, beside the traffic. Default: nowhere.",
+        examples=[{"mlflow": {"model": "wine", "alias": "champion"}}],
     )
     abort: Abort | None = Field(
         default=None,

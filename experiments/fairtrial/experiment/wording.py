@@ -101,6 +101,7 @@ _PATTERNS = {
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": "a name of lower-case letters, digits and dashes between them",
     r"\.(parquet|csv|jsonl)$": "a file that ends in .parquet, .csv or .jsonl",
     r"^[A-Za-z][A-Za-z0-9_.-]*$": "a name of letters, digits, dots, dashes and underscores",
+    r"^[A-Za-z][A-Za-z0-9_-]*$": "a name of letters, digits, dashes and underscores",
     r"^[A-Za-z_][A-Za-z0-9_.]*$": "a server's name such as SKLEARN_SERVER or package.Class",
     r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$": "the name of an HTTP header",
 }

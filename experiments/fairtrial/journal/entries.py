@@ -31,6 +31,7 @@ class Effect(StrEnum):
     PROMOTE = "promote"
     ROLLBACK = "rollback"
     HOLD = "hold"  # leave the split as it is
+    REGISTER = "register"  # make the promotion known to the model registry
     CLOSE = "close"
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from fairtrial_graphs.backends.interface import Route, Sticky
 from fairtrial_graphs.build import with_weights, without
 from fairtrial_graphs.seldon.types import SeldonDeployment
 
 from fairtrial.controller.progression import Step
+from fairtrial.errors import UsageError
 from fairtrial.experiment.model import Experiment
 from fairtrial.journal.entries import Effect
 from fairtrial.judge.spec import JudgeSpec
@@ -75,6 +77,13 @@ class Plan:
         if action is Effect.HOLD:
             return "the split stays as it is"
         return f"all traffic goes to {candidate if action is Effect.PROMOTE else self.baseline}"
+
+    def artifacts(self, candidate: str) -> Path:
+        """The model files of a candidate. Raises UsageError if a deployment by hand says where they are."""
+        for arm in self.experiment.spec.candidates:
+            if arm.name == candidate and arm.model_uri is not None:
+                return self.experiment.locate(arm.model_uri)
+        raise UsageError(f"spec.deployment says what {candidate} runs, so that it cannot be registered")
 
     def _route(self, revision: str) -> Route:
         sticky = self.experiment.spec.sticky

@@ -1,7 +1,8 @@
 """`fairtrial`, killed by itself with SIGKILL at a journal entry: `killed.py NUMBER WHEN VERB ...`.
 
-WHEN is `after` (the entry with this number is written) or `unjournalled` (the effect with this number is
-made, and its entry is not). Before an effect is the same as after the entry that it is intended.
+WHEN is `after` (the entry with this number is written) or `unjournalled` (the effect with this number, or
+of this name, is made, and its entry is not). Before an effect is the same as after the entry that it is
+intended.
 """
 
 import os
@@ -13,7 +14,7 @@ from fairtrial.cli import main
 from fairtrial.journal.entries import Kind
 from fairtrial.journal.store import Journal
 
-NUMBER, WHEN = int(sys.argv[1]), sys.argv[2]
+WHICH, WHEN = sys.argv[1], sys.argv[2]
 _append = Journal.append
 _count = 0
 
@@ -21,10 +22,11 @@ _count = 0
 def _append_or_die(journal: Journal, kind: Kind, *args: Any, **details: Any) -> int:
     global _count  # noqa: PLW0603
     _count += WHEN == "after" or kind is Kind.DONE
-    if _count == NUMBER and WHEN == "unjournalled":
+    named = kind is Kind.DONE and details.get("effect") == WHICH
+    if (str(_count) == WHICH or named) and WHEN == "unjournalled":
         os.kill(os.getpid(), signal.SIGKILL)
     seq = _append(journal, kind, *args, **details)
-    if _count == NUMBER and WHEN == "after":
+    if str(_count) == WHICH and WHEN == "after":
         os.kill(os.getpid(), signal.SIGKILL)
     return seq
 

@@ -1,0 +1,1 @@
+"""Model registries: where the version that won is made known."""
