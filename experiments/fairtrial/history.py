@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from fairtrial.journal.entries import Effect, Entry, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal
 from fairtrial.judge.document import verdict_from_dict
+from fairtrial.judge.verdict import Verdict
 from fairtrial.planning.words import in_words
 from fairtrial.report.history import Event, History, Shift
 
@@ -40,7 +42,7 @@ def history_of(folder: RunFolder, journal: Journal) -> History:
         experiment_text=folder.experiment.read_text(encoding="utf-8"),
         started=started.time,
         ended=ended,
-        verdicts=[verdict_from_dict(entry.body["verdict"]) for entry in entries if entry.kind is Kind.LOOK],
+        verdicts=_verdicts(entries),
         events=[event for entry in entries if (event := _event(entry)) is not None],
         manifest=folder.manifest.read_text(encoding="utf-8"),
         reproduce=[
@@ -53,6 +55,16 @@ def history_of(folder: RunFolder, journal: Journal) -> History:
         load=_load_summary(folder.observations),
         shifts=[shift for entry in entries if (shift := _shift(entry)) is not None],
     )
+
+
+def _verdicts(entries: Sequence[Entry]) -> list[Verdict]:
+    """Those of the looks; the one that speaks for the run as it was in the end, selected from several."""
+    found = [verdict_from_dict(entry.body["verdict"]) for entry in entries if entry.kind is Kind.LOOK]
+    final = next((verdict_from_dict(e.body) for e in reversed(entries) if e.kind is Kind.VERDICT), None)
+    if final is not None:
+        at = max(i for i, verdict in enumerate(found) if verdict.candidate == final.candidate)
+        found[at] = final
+    return found
 
 
 def _event(entry: Entry) -> Event | None:

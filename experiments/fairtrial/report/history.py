@@ -67,8 +67,8 @@ class History:
     def chosen(self) -> Verdict | None:
         """The verdict that says what became of the run; None before the first look.
 
-        A promoted candidate speaks for the run. Otherwise the run is rolled back only if every
-        candidate was, and the most undecided one speaks for it.
+        A promoted candidate speaks for the run; of several, the one that was selected. Otherwise the run is
+        rolled back only if every candidate was, and the most undecided one speaks for it.
         """
         weight = {
             Decision.PROMOTE: 3,
@@ -76,4 +76,8 @@ class History:
             Decision.INCONCLUSIVE: 1,
             Decision.ROLLBACK: 0,
         }
-        return max(self.finals(), key=lambda verdict: weight[verdict.decision], default=None)
+        return max(
+            self.finals(),
+            key=lambda verdict: (weight[verdict.decision], verdict.selected_from),
+            default=None,
+        )

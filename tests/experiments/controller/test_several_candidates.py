@@ -31,4 +31,4 @@ def test_the_candidate_that_passes_is_promoted_and_the_other_one_told(quick_proj
     replayed = fairtrial("replay", run, cwd=quick_project)
     assert replayed.returncode == 0, replayed.stdout
     report = (run / "report.html").read_text()
-    assert "v3" in report
+    assert f"v3 ended in {ended['v3']}" in report
