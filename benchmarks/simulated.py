@@ -109,6 +109,22 @@ def latencies(
     return np.where(candidate, second, first), candidate
 
 
+def moments_by_arm(
+    values: npt.NDArray[np.floating], candidate: npt.NDArray[np.bool_]
+) -> tuple[list[Floats], Floats]:
+    """n, mean, m2 of baseline and of candidate, [R, K] each, and the skewness of all up to each look."""
+    moments: list[Floats] = []
+    cubes: list[Floats] = []
+    for of_arm in (~candidate, candidate):
+        n = of_arm.sum(axis=-1).astype(np.float64)
+        mean = (values * of_arm).sum(axis=-1, dtype=np.float64) / np.maximum(n, 1)
+        off = (values - mean[..., None]) * of_arm
+        moments += [n, mean, (off**2).sum(axis=-1)]
+        cubes.append((off**3).sum(axis=-1))
+    running = (moments[0], moments[2], cubes[0], moments[3], moments[5], cubes[1])
+    return moments, pooled_skewness(*(np.cumsum(a, axis=-1)[..., None] for a in running))
+
+
 @dataclass(frozen=True)
 class TwoMeans:
     """Unpaired means, with serial correlation measured at every look."""
@@ -127,19 +143,7 @@ class TwoMeans:
         claim: Claim,
     ) -> TwoMeans:
         values, candidate = latencies(rng, runs, arms, share)
-        moments: list[Floats] = []
-        cubes: list[Floats] = []
-        for of_arm in (~candidate, candidate):
-            n = of_arm.sum(axis=-1).astype(np.float64)
-            mean = (values * of_arm).sum(axis=-1, dtype=np.float64) / np.maximum(n, 1)
-            off = (values - mean[..., None]) * of_arm
-            moments += [n, mean, (off**2).sum(axis=-1)]
-            cubes.append((off**3).sum(axis=-1))
-        cumulative = [
-            np.cumsum(a, axis=-1)[..., None]
-            for a in (moments[0], moments[2], cubes[0], moments[3], moments[5], cubes[1])
-        ]
-        return cls(moments, pooled_skewness(*cumulative), claim)
+        return cls(*moments_by_arm(values, candidate), claim)
 
     def z(self, look: int, live: Index) -> Floats:
         seen = [a[live, :look] for a in self.moments]
@@ -296,17 +300,7 @@ class Rewards:
         candidate = np.arange(PER_LOOK) < rng.binomial(PER_LOOK, share, (runs, LOOKS))[..., None]
         values = np.where(rng.random(shape) < 0.3, 1 + rng.pareto(1.5, shape), 0.0)
         values = np.minimum(values, REWARD_CAP) * np.where(candidate, factor, 1.0)
-        moments: list[Floats] = []
-        cubes: list[Floats] = []
-        for of_arm in (~candidate, candidate):
-            n = of_arm.sum(axis=-1).astype(np.float64)
-            mean = (values * of_arm).sum(axis=-1) / np.maximum(n, 1)
-            off = (values - mean[..., None]) * of_arm
-            moments += [n, mean, (off**2).sum(axis=-1)]
-            cubes.append((off**3).sum(axis=-1))
-        running = (moments[0], moments[2], cubes[0], moments[3], moments[5], cubes[1])
-        skewness = pooled_skewness(*(np.cumsum(a, axis=-1)[..., None] for a in running))
-        return cls(moments, skewness, claim)
+        return cls(*moments_by_arm(values, candidate), claim)
 
     def z(self, look: int, live: Index) -> Floats:
         m = stratified_means(*(a[live, :look] for a in self.moments), self.skewness[live, look - 1])

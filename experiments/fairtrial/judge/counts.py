@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
-from fairtrial.judge.comparison import Comparison, Interval, clumping, ratio_or_zero, shared
-from fairtrial.judge.evidence import IntArray, Stratum
+from fairtrial.judge.comparison import Interval, ratio_or_zero
 from fairtrial.judge.geometry import claims_of
-from fairtrial.judge.spec import MetricSpec
+from fairtrial.judge.two_counts import TwoCounts
 from fairtrial.stats.binary import MINIMUM_EVENTS
 from fairtrial.stats.counts import (
     count_contributions,
@@ -23,31 +21,13 @@ from fairtrial.stats.fixed.result import FixedTest
 from fairtrial.stats.score import Contributions, Effect, Score
 
 
-class Counts(Comparison):
+class Counts(TwoCounts):
     """Two rates of events. `baseline`, `candidate`: [S, 2] observations (or units) and events.
 
     Events come in clumps more often than not, so that their scatter is always measured by time batches.
     """
 
     _batch_reason = "events may come in clumps"
-
-    def __init__(
-        self, metric: MetricSpec, strata: Sequence[Stratum], baseline: IntArray, candidate: IntArray
-    ) -> None:
-        super().__init__(metric, strata)
-        self._counts = tuple(
-            arm[:, column].astype(float) for arm in (baseline, candidate) for column in (0, 1)
-        )
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        n0, _, n1, _ = self._counts
-        return int(n0.sum()), int(n1.sum())
-
-    @property
-    def compared(self) -> int:
-        n0, _, n1, _ = self._counts
-        return shared(n0, n1)
 
     def score(self, threshold: float, *, greater: bool) -> Score | None:
         if self.inflation is None:
@@ -95,7 +75,3 @@ class Counts(Comparison):
 
     def _contributions(self) -> Contributions:
         return count_contributions(*self._counts, relative=self.relative)
-
-    def _clumping(self) -> float:
-        _, x0, _, x1 = self._counts
-        return clumping(self._strata, x0 + x1)

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from fairtrial.judge.comparison import Comparison, Interval, clumping, damped, ratio_or_zero, shared, widened
+from fairtrial.judge.comparison import Comparison, Interval, clumping, damped, ratio_or_zero, widened
 from fairtrial.judge.evidence import IntArray, Stratum
 from fairtrial.judge.geometry import claims_of, is_latency
 from fairtrial.judge.spec import MetricSpec
+from fairtrial.judge.two_counts import TwoCounts
 from fairtrial.stats.binary import (
     MINIMUM_EVENTS,
     binary_effect,
@@ -36,26 +37,8 @@ from fairtrial.stats.paired_mean import paired_mean_contributions
 from fairtrial.stats.score import Contributions, Effect, Score
 
 
-class Proportions(Comparison):
+class Proportions(TwoCounts):
     """Two rates. `baseline`, `candidate`: [S, 2] n and events."""
-
-    def __init__(
-        self, metric: MetricSpec, strata: Sequence[Stratum], baseline: IntArray, candidate: IntArray
-    ) -> None:
-        super().__init__(metric, strata)
-        self._counts = tuple(
-            arm[:, column].astype(float) for arm in (baseline, candidate) for column in (0, 1)
-        )
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        n0, _, n1, _ = self._counts
-        return int(n0.sum()), int(n1.sum())
-
-    @property
-    def compared(self) -> int:
-        n0, _, n1, _ = self._counts
-        return shared(n0, n1)
 
     def score(self, threshold: float, *, greater: bool) -> Score | None:
         if self.inflation is None or self._expected(threshold) < MINIMUM_EVENTS:
@@ -106,10 +89,6 @@ class Proportions(Comparison):
 
     def _contributions(self) -> Contributions | None:
         return exceedance_contributions(*self._counts) if is_latency(self.metric) else None
-
-    def _clumping(self) -> float:
-        _, x0, _, x1 = self._counts
-        return clumping(self._strata, x0 + x1)
 
 
 class PairedProportions(Comparison):
