@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fairtrial.stats.binary import MINIMUM_EVENTS, constrained_rates, skewness, table_events, table_z
 from fairtrial.stats.inversion import invert
 from fairtrial.stats.mean import stratified_means
-from fairtrial.stats.moments import unskewed
+from fairtrial.stats.moments import normal_of_t, unskewed
 from fairtrial.stats.ratio import linearised
 from fairtrial.stats.score import FloatArray, Score
 from fairtrial.stats.strata import Table
@@ -93,12 +93,6 @@ def clustered_z(
     total = (parts[0] + parts[1]) ** 2
     freedom = 2 * total / np.maximum((_KURTOSIS - 1) * doubt, 1e-12 * np.maximum(total, 1e-300))
     return normal_of_t(unskewed(z, extra), freedom)
-
-
-def normal_of_t(t: FloatArray, freedom: FloatArray) -> FloatArray:
-    """The normal deviate of Student's t: Wallace's (1959) approximation, monotone and within 0.02 of it."""
-    shrink = (8 * freedom + 1) / (8 * freedom + 3)
-    return np.sign(t) * shrink * np.sqrt(freedom * np.log1p(t**2 / freedom))
 
 
 def _requests(weight: FloatArray, units: FloatArray, each: FloatArray) -> FloatArray:

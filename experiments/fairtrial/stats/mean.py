@@ -80,6 +80,13 @@ def stratified_means(
         cubes = np.where(both, weight**3 * variance**1.5 / np.where(both, size, 1.0) ** 2, 0.0)
         return np.asarray(skewness) * cubes.sum(axis=-1) / safe**3
 
+    # of the gamma family the kurtosis is 3 + 1.5 g^2; nothing is known of it where no skewness is given
+    skew = np.asarray(skewness)
+    excess = np.where(skew != 0, 2 + 1.5 * skew**2, 0.0)
+
+    def doubt(spread: FloatArray, size: FloatArray) -> FloatArray:
+        return excess * (spread / safe**2) ** 2 / np.maximum(np.where(both, size, 0.0).sum(axis=-1), 1.0)
+
     return Means(
         mean0=np.where(both, weight * value0, 0.0).sum(axis=-1) / safe,
         mean1=np.where(both, weight * value1, 0.0).sum(axis=-1) / safe,
@@ -89,6 +96,8 @@ def stratified_means(
         information=total,
         third0=third(weight, variance0, size0),
         third1=third(weight, variance1, size1),
+        doubt0=doubt(spread0, size0),
+        doubt1=doubt(spread1, size1),
     )
 
 
