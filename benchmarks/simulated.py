@@ -305,7 +305,7 @@ class Rewards:
     def z(self, look: int, live: Index) -> Floats:
         m = stratified_means(*(a[live, :look] for a in self.moments), self.skewness[live, look - 1])
         z = means_z(m, margin=self.claim.margin, relative=self.claim.relative)
-        return np.where(np.abs(m.skewness(1 + self.claim.margin)) > MAXIMUM_SKEWNESS, np.nan, z)
+        return np.where(np.abs(m.skewness) > MAXIMUM_SKEWNESS, np.nan, z)
 
 
 #: One reward in about 90 is larger.

@@ -36,8 +36,12 @@ class Quantiles(Comparison):
         self._q = metric.quantile
         self._least = minimum_for_quantile(self._q)
         self._buckets, self._histograms = _trimmed(quantile_buckets(metric), baseline, candidate)
-        self._sizes = tuple(histogram.sum(axis=1) for histogram in self._histograms)
         self._data = Exceedances.of(*self._histograms, self._buckets)
+        self._sizes = (
+            (self._data.n0, self._data.n1)
+            if self._data
+            else tuple(histogram.sum(axis=1) for histogram in self._histograms)
+        )
 
     @property
     def sizes(self) -> tuple[int, int]:

@@ -86,18 +86,17 @@ class SequentialMixture:
         """
         if len(fractions) == 0:
             raise ValueError("there has been no look yet")
-        if not all(0 < t <= 1 for t in fractions):
+        looks = np.empty((len(fractions), 2))  # fraction and time
+        looks[:] = np.asarray(fractions, dtype=np.float64)[:, None]
+        if not (looks.min() > 0 and looks.max() <= 1):
             raise ValueError(f"information fractions must lie in (0, 1], got {list(fractions)}")
-        times = [float(t) for t in fractions]
         if variances is not None and variances[0] > 0:
             # an early variance is noisy: a scale that it puts far off the fractions is not believed
-            unit = times[0] / variances[0]
-            times = [
-                min(max(v * unit, t / _DISBELIEF), t * _DISBELIEF)
-                for t, v in zip(times, variances, strict=True)
-            ]
-        looks = [(float(t), time) for t, time in zip(fractions, times, strict=True)]
-        return self._progress(tuple(looks)).critical
+            unit = looks[0, 0] / variances[0]
+            looks[:, 1] = np.clip(
+                np.asarray(variances) * unit, looks[:, 0] / _DISBELIEF, looks[:, 0] * _DISBELIEF
+            )
+        return self._progress(looks).critical
 
     def p_value(self, fractions: Sequence[float], zs: Sequence[float]) -> float | None:
         """Probability, if the claim does not hold, that a planned look shows as large a mixture as was seen.
@@ -119,21 +118,21 @@ class SequentialMixture:
         crossed = any(z[k] >= self.critical(fractions[: k + 1]) for k in range(len(z)))
         return min(p, self.alpha) if crossed else max(p, math.nextafter(self.alpha, 1.0))
 
-    def _progress(self, looks: tuple[tuple[float, float], ...]) -> _Progress:
-        """State after looks at these (fraction, time)s, from the longest prefix that is still remembered."""
+    def _progress(self, looks: FloatArray) -> _Progress:
+        """State after looks [n, 2] at these fractions and times, from the longest prefix still remembered."""
         key = (self.alpha, round_drift(self.drift), self.planned_looks)
         known = len(looks)
         progress: _Progress | None = None
         while known > 0 and progress is None:
-            progress = _cache.get((*key, looks[:known]))
+            progress = _cache.get((*key, looks[:known].tobytes()))
             known -= progress is None
         if progress is None:
             increment = 1 / self.planned_looks
             progress = _Progress(SubDensity.start(math.sqrt(increment) / 12), increment / 9, 0.0, math.inf)
         for k in range(known, len(looks)):
-            fraction, time = looks[k]
+            fraction, time = (float(value) for value in looks[k])
             progress = progress.look(time, self.spent(fraction))
-            _cache.put((*key, looks[: k + 1]), progress)
+            _cache.put((*key, looks[: k + 1].tobytes()), progress)
         return progress
 
 

@@ -24,8 +24,8 @@ class Means:
     """Estimated means, what is known of the errors of the estimates, and the information behind them;
     arrays over any leading axes.
 
-    variance0, variance1, covariance: as if requests were independent. third0, third1: third cumulants, 0
-    where not known. doubt0, doubt1: variances of the estimated variances, 0 where they are taken to be known.
+    variance0, variance1, covariance: as if requests were independent. skewness: of their contrast, within -1
+    and 1. freedom: degrees of freedom of its estimated variance, inf where that is taken to be known.
     inflation: factor on the variances for serial correlation.
     """
 
@@ -35,32 +35,16 @@ class Means:
     variance1: FloatArray
     covariance: FloatArray
     information: FloatArray
-    third0: FloatArray | float = 0.0
-    third1: FloatArray | float = 0.0
-    doubt0: FloatArray | float = 0.0
-    doubt1: FloatArray | float = 0.0
+    skewness: FloatArray | float = 0.0
+    freedom: FloatArray | float = math.inf
     inflation: FloatArray | float = 1.0
 
     def variance(self, ratio: FloatArray | float) -> FloatArray:
         """Variance of mean1 - ratio mean0, without inflation."""
         return self.variance1 - 2 * ratio * self.covariance + ratio**2 * self.variance0
 
-    def freedom(self, ratio: FloatArray | float) -> FloatArray:
-        """Satterthwaite's degrees of freedom of that variance; inf where it is taken to be known."""
-        variance = self.variance(ratio)
-        doubt = np.asarray(self.doubt1 + np.asarray(ratio) ** 4 * self.doubt0)
-        known = doubt <= 2e-6 * variance**2
-        return np.where(known, np.inf, 2 * variance**2 / np.where(known, 1.0, doubt))
 
-    def skewness(self, ratio: FloatArray | float) -> FloatArray:
-        """Skewness of mean1 - ratio mean0, within -1 and 1."""
-        variance = self.variance(ratio)
-        some = variance > 1e-150  # below, its power of 1.5 underflows
-        third = np.where(some, self.third1 - ratio**3 * self.third0, 0.0)
-        return np.clip(third / np.where(some, variance, 1.0) ** 1.5, -1.0, 1.0)
-
-
-def normal_of_t(t: FloatArray, freedom: FloatArray) -> FloatArray:
+def normal_of_t(t: FloatArray, freedom: FloatArray | float) -> FloatArray:
     """The normal deviate of Student's t: Wallace's (1959) approximation, monotone and within 0.02 of it."""
     finite = np.isfinite(freedom)
     nu = np.where(finite, freedom, 1.0)
@@ -76,7 +60,7 @@ def t_of_normal(z: float, freedom: float) -> float:
     return math.copysign(math.sqrt(freedom * math.expm1((z / shrink) ** 2 / freedom)), z)
 
 
-def unskewed(t: FloatArray, skewness: FloatArray) -> FloatArray:
+def unskewed(t: FloatArray, skewness: FloatArray | float) -> FloatArray:
     """Hall's (1992) cubic: a studentised mean, of an estimate with this skewness, made normal.
 
     A studentised mean of latencies leans to the left, because a sample without its rare slow requests
@@ -103,7 +87,7 @@ def means_z(m: Means, *, margin: npt.ArrayLike, relative: bool) -> FloatArray:
     gap = np.where(gap**2 <= floor, 0.0, gap)
     varies = variance > floor
     t = np.clip(gap / np.sqrt(np.where(varies, variance, 1.0)), -LARGEST_Z, LARGEST_Z)
-    straight = normal_of_t(unskewed(t, m.skewness(ratio)), m.freedom(ratio))
+    straight = normal_of_t(unskewed(t, m.skewness), m.freedom)
     z = np.where(varies, straight, np.sign(gap) * LARGEST_Z)
     return np.clip(z, -LARGEST_Z, LARGEST_Z)
 
@@ -139,28 +123,13 @@ def means_interval(m: Means | None, *, relative: bool, critical: float) -> tuple
         return None
     if math.isinf(critical):
         return (-math.inf, math.inf)
-    lower, upper = (_margin_at(m, effect, z, relative=relative) for z in (critical, -critical))
-    return (-math.inf if lower is None else lower, math.inf if upper is None else upper)
-
-
-def _margin_at(m: Means, effect: Effect, z: float, *, relative: bool) -> float | None:
-    """The margin at which z is this; None if a ratio has none.
-
-    The skewness of a ratio's contrast depends on the margin, a little: it is iterated.
-    """
+    t_low, t_high = (
+        reskewed(t_of_normal(z, float(m.freedom)), float(m.skewness)) for z in (critical, -critical)
+    )
     if not relative:
-        return effect.effect - _t_at(m, z, 1.0) * effect.standard_error
-    margin: float | None = effect.effect
-    for _ in range(8):
-        if margin is None:
-            return None
-        margin = _fieller(m, _t_at(m, z, 1 + margin))
-    return margin
-
-
-def _t_at(m: Means, z: float, ratio: float) -> float:
-    """The studentised contrast whose z this is."""
-    return reskewed(t_of_normal(z, float(m.freedom(ratio))), float(m.skewness(ratio)))
+        return (effect.effect - t_low * effect.standard_error, effect.effect - t_high * effect.standard_error)
+    lower, upper = _fieller(m, t_low), _fieller(m, t_high)
+    return (-math.inf if lower is None else lower, math.inf if upper is None else upper)
 
 
 def _fieller(m: Means, t: float) -> float | None:

@@ -108,9 +108,11 @@ class SubDensity:
         high = -low
         guess = min(max(self.top, low), high) if self.fraction else 2 * math.sqrt(fraction)
         for _ in range(100):
-            standardised = (points - guess) / sd
-            tail = float(self.masses @ ndtr(standardised))
-            slope = float(self.masses @ _normal(points - guess, sd))
+            # points hang from the top: those further below the guess than a normal reaches add nothing
+            near = max(math.ceil((self.top - guess + _REACH * sd) / self.step) + 1, 1)
+            masses, above = self.masses[:near], points[:near] - guess
+            tail = float(masses @ ndtr(above / sd))
+            slope = float(masses @ _normal(above, sd))
             if tail > target:
                 low = guess
             else:

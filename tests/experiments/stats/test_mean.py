@@ -12,6 +12,7 @@ from fairtrial.stats.mean import (
     mean_interval,
     mean_score,
     pooled_skewness,
+    stratified_means,
 )
 from fairtrial.stats.moments import LARGEST_Z, reskewed, unskewed
 from fairtrial.stats.paired_mean import (
@@ -163,6 +164,16 @@ def test_skewness_of_the_arms_is_pooled_by_size() -> None:
         off = arm - arm.mean()
         args += [arm.size, (off**2).sum(), (off**3).sum()]
     assert float(pooled_skewness(*args)) == pytest.approx(1.0, abs=0.05)  # 2 / sqrt(4)
+
+
+def test_an_arm_that_happened_upon_its_tail_is_not_taken_to_be_the_more_skewed_one() -> None:
+    calm = stratified_means(400, 1.0, 400.0, 400, 1.0, 400.0, 3.0)
+    lucky = stratified_means(400, 1.0, 400.0, 400, 1.1, 900.0, 3.0)
+    assert float(calm.skewness) == float(lucky.skewness) == 0.0
+    assert float(calm.freedom) == float(lucky.freedom) < 200
+    uneven = stratified_means(3600, 1.0, 3600.0, 400, 1.0, 400.0, 3.0)
+    third, variance = 3 * (1 / 400**2 - 1 / 3600**2), 1 / 400 + 1 / 3600
+    assert float(uneven.skewness) == pytest.approx(third / variance**1.5)
 
 
 @pytest.mark.parametrize("skewness", [-0.8, -0.1, 0.0, 0.3, 1.0])
