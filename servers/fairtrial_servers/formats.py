@@ -13,6 +13,7 @@ from fairtrial_servers.errors import ModelError
 
 #: Suffixes of the files that hold a pickled or skops estimator.
 SKLEARN_SUFFIXES = (".joblib", ".pkl", ".pickle", ".skops")
+ONNX_SUFFIXES = (".onnx",)
 
 
 def files_with(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
@@ -22,6 +23,17 @@ def files_with(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return [path] if path.suffix.lower() in suffixes else []
 
 
+def one_file(path: Path, suffixes: tuple[str, ...]) -> Path:
+    """The model file at `path`; in a folder `model.*` comes first. Raises ModelError unless it is one."""
+    found = files_with(path, suffixes)
+    if len(found) > 1:
+        found = [file for file in found if file.stem == "model"] or found
+    if len(found) != 1:
+        what = ", ".join(file.name for file in found) if found else "none"
+        raise ModelError(f"expected one file that ends in {', '.join(suffixes)} at {path}, found {what}")
+    return found[0]
+
+
 @dataclass(frozen=True)
 class Format:
     name: str  # what `format:` says in an experiment
@@ -29,6 +41,7 @@ class Format:
     servers: tuple[str, ...]  # what `implementation:` says in a SeldonDeployment; ours first
     looks_for: str  # in words, for the message when nothing matches
     detects: Callable[[Path], bool]  # of a file or a folder that exists
+    needs: tuple[str, ...] = ()  # modules that come with the extra of the format's name
 
 
 FORMATS: tuple[Format, ...] = (
@@ -38,6 +51,14 @@ FORMATS: tuple[Format, ...] = (
         servers=("FAIRTRIAL_SKLEARN_SERVER", "SKLEARN_SERVER"),
         looks_for=f"a file that ends in {', '.join(SKLEARN_SUFFIXES)}",
         detects=lambda path: bool(files_with(path, SKLEARN_SUFFIXES)),
+    ),
+    Format(
+        name="onnx",
+        implementation="fairtrial_servers.onnx.OnnxRuntime",
+        servers=("FAIRTRIAL_ONNX_SERVER",),
+        looks_for="a file that ends in .onnx",
+        detects=lambda path: bool(files_with(path, ONNX_SUFFIXES)),
+        needs=("onnx", "onnxruntime"),
     ),
 )
 

@@ -74,6 +74,12 @@ def resolve(implementation: str) -> str:
     """
     for known in FORMATS:
         if implementation in (*known.servers, known.implementation):
+            for module in known.needs:
+                if importlib.util.find_spec(module) is None:
+                    raise ServerError(
+                        f"a model of the format {known.name} is served by {module}, which is not installed: "
+                        f'pip install "fairtrial-servers[{known.name}]"'
+                    )
             return known.implementation
     if "." in implementation:
         return _installed(implementation)

@@ -26,7 +26,7 @@ class Signature:
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    default: str  # the output that is given when a request asks for none by name
+    defaults: tuple[str, ...]  # the outputs that are given when a request asks for none by name
 
 
 class Runtime(MLModel, ABC):
@@ -85,11 +85,13 @@ class Runtime(MLModel, ABC):
             if len(tensors) != 1:
                 raise InferenceError(f'expected one input, "{specs[0].name}", got {len(tensors)}')
             return {specs[0].name: decode(tensors[0], specs[0])}
-        return decode_named(tensors, specs)
+        arrays = decode_named(tensors, specs)
+        check_rows(arrays)
+        return arrays
 
     def _wanted(self, payload: InferenceRequest) -> list[str]:
         if not payload.outputs:
-            return [self._signature.default]
+            return list(self._signature.defaults)
         offered = [spec.name for spec in self._signature.outputs]
         names = list(dict.fromkeys(output.name for output in payload.outputs))
         for name in names:
@@ -101,7 +103,7 @@ class Runtime(MLModel, ABC):
 def decode_named(
     tensors: Sequence[RequestInput], specs: Sequence[TensorSpec], *, missing: bool = False
 ) -> dict[str, Array]:
-    """One tensor for each of `specs`, found by name, with as many rows in each. Raises InferenceError."""
+    """One tensor for each of `specs`, found by name. Raises InferenceError."""
     sent: dict[str, RequestInput] = {}
     for tensor in tensors:
         if tensor.name in sent:
@@ -115,15 +117,18 @@ def decode_named(
             unknown
         )
         raise InferenceError(f"expected the inputs {_some(wanted)}; {'; '.join(wrong)}")
-    arrays = {spec.name: decode(sent[spec.name], spec, missing=missing) for spec in specs}
+    return {spec.name: decode(sent[spec.name], spec, missing=missing) for spec in specs}
+
+
+def check_rows(arrays: Mapping[str, Array]) -> None:
+    """Raise InferenceError unless all have as many rows."""
     rows = {name: len(array) for name, array in arrays.items()}
     if len(set(rows.values())) > 1:
-        first = wanted[0]
-        other = next(name for name in wanted if rows[name] != rows[first])
+        first = next(iter(rows))
+        other = next(name for name in rows if rows[name] != rows[first])
         raise InferenceError(
             f'the inputs differ in rows: "{first}" has {rows[first]}, "{other}" has {rows[other]}'
         )
-    return arrays
 
 
 def _some(names: Sequence[str], most: int = 8) -> str:

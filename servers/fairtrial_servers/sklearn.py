@@ -13,8 +13,8 @@ from mlserver.errors import InferenceError
 from mlserver.types import RequestInput
 
 from fairtrial_servers.errors import ModelError
-from fairtrial_servers.formats import SKLEARN_SUFFIXES, files_with
-from fairtrial_servers.runtime import Runtime, Signature, decode_named, parse_trusted
+from fairtrial_servers.formats import SKLEARN_SUFFIXES, one_file
+from fairtrial_servers.runtime import Runtime, Signature, check_rows, decode_named, parse_trusted
 from fairtrial_servers.safety.pickles import load_pickle
 from fairtrial_servers.sklearn_inputs import Inputs, inputs_of, walk
 from fairtrial_servers.tensors import Array, TensorSpec, datatype_of, decode
@@ -58,7 +58,7 @@ class SKLearnRuntime(Runtime):
             raise ModelError(
                 f'the parameter "predict_fn" says {default!r}; this model gives {", ".join(names)}'
             )
-        return Signature(self._inputs.specs, outputs, default)
+        return Signature(self._inputs.specs, outputs, (default,))
 
     def decode_inputs(self, tensors: Sequence[RequestInput]) -> dict[str, Array]:
         inputs = self._inputs
@@ -69,7 +69,9 @@ class SKLearnRuntime(Runtime):
         columns = [TensorSpec(column.name, column.datatype, (-1,)) for column in inputs.columns or ()]
         if inputs.unused:
             tensors = [tensor for tensor in tensors if tensor.name not in inputs.unused]
-        return decode_named(tensors, columns, missing=inputs.missing)
+        arrays = decode_named(tensors, columns, missing=inputs.missing)
+        check_rows(arrays)
+        return arrays
 
     def infer(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Mapping[str, Array]:
         rows = self._rows(inputs)
@@ -139,7 +141,7 @@ def load_estimator(path: Path, trusted: frozenset[str]) -> Any:
 
     Raises UnsafeModelError, ModelError.
     """
-    file = model_file(path)
+    file = one_file(path, SKLEARN_SUFFIXES)
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
         estimator = (
@@ -161,19 +163,6 @@ def load_estimator(path: Path, trusted: frozenset[str]) -> Any:
     except TypeError:
         pass  # a class of the user's own, which follows no convention
     return estimator
-
-
-def model_file(path: Path) -> Path:
-    """The model file at `path`; in a folder `model.*` comes first. Raises ModelError unless it is one."""
-    found = files_with(path, SKLEARN_SUFFIXES)
-    if len(found) > 1:
-        found = [file for file in found if file.stem == "model"] or found
-    if len(found) != 1:
-        what = ", ".join(file.name for file in found) if found else "none"
-        raise ModelError(
-            f"expected one file that ends in {', '.join(SKLEARN_SUFFIXES)} at {path}, found {what}"
-        )
-    return found[0]
 
 
 def _load_skops(file: Path, trusted: frozenset[str]) -> Any:

@@ -25,6 +25,7 @@ _INTEGERS = {name: np.dtype(name.lower()) for name in
              ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")}  # fmt: skip
 _FLOATS = {"FP16": np.dtype("float16"), "FP32": np.dtype("float32"), "FP64": np.dtype("float64")}
 NUMPY = {**_INTEGERS, **_FLOATS, "BOOL": np.dtype("bool"), "BYTES": np.dtype("object")}
+_DATATYPES = {dtype.name: name for name, dtype in NUMPY.items()}
 NUMERIC = frozenset(NUMPY) - {"BYTES"}
 
 # How MLServer's own clients are told to read a tensor: StringCodec, NumpyCodec.
@@ -178,8 +179,8 @@ def _word(kind: type) -> str:
 
 
 def datatype_of(array: Array) -> str:
-    """The V2 datatype in which `array` is answered: INT64, UINT64, FP64, BOOL, or BYTES for all else."""
-    return {"i": "INT64", "u": "UINT64", "f": "FP64", "b": "BOOL"}.get(array.dtype.kind, "BYTES")
+    """The V2 datatype in which `array` is answered: that of its dtype, or BYTES for all that has none."""
+    return _DATATYPES.get(array.dtype.name, "BYTES")
 
 
 def encode(name: str, array: Array) -> ResponseOutput:

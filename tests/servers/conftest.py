@@ -94,11 +94,12 @@ def _start(
     ports: tuple[int, int, int] | None,
     parameters: Mapping[str, str],
     environment: Mapping[str, str],
+    implementation: str = "SKLEARN_SERVER",
 ) -> Served:
     http, grpc, metrics = ports or _free_ports(3)
     command = model_server(
         node="digits",
-        implementation="SKLEARN_SERVER",
+        implementation=implementation,
         model_uri=str(model),
         http_port=http,
         grpc_port=grpc,
@@ -165,11 +166,14 @@ def start(bytecode, tmp_path) -> Iterator[Starter]:
     begun: list[Served] = []
 
     def begin(
-        model: Path, ports: tuple[int, int, int] | None = None, parameters: Mapping[str, str] | None = None
+        model: Path,
+        ports: tuple[int, int, int] | None = None,
+        parameters: Mapping[str, str] | None = None,
+        implementation: str = "SKLEARN_SERVER",
     ) -> Served:
         folder = tmp_path / f"server-{len(begun)}"
         folder.mkdir()
-        begun.append(_start(model, folder, ports, parameters or {}, bytecode))
+        begun.append(_start(model, folder, ports, parameters or {}, bytecode, implementation))
         return begun[-1]
 
     yield begin

@@ -78,6 +78,12 @@ def test_an_unknown_format_says_what_was_looked_for_and_what_is_there(tmp_path):
         detect(tmp_path / "absent")
 
 
+def test_a_runtime_whose_library_is_missing_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ServerError, match=r'pip install "fairtrial-servers\[onnx\]"'):
+        resolve("FAIRTRIAL_ONNX_SERVER")
+
+
 def test_every_format_names_a_runtime_that_exists():
     for known in FORMATS:
         module, _, name = known.implementation.rpartition(".")

@@ -226,14 +226,14 @@ def test_no_worker_threads_predict(serve):
 
 
 def test_a_folder_holds_one_model_file(tmp_path, serve):
-    from fairtrial_servers.sklearn import model_file
+    from fairtrial_servers.formats import SKLEARN_SUFFIXES, one_file
 
     with pytest.raises(ModelError, match="found none"):
-        model_file(tmp_path)
+        one_file(tmp_path, SKLEARN_SUFFIXES)
     (tmp_path / "a.pkl").touch()
-    assert model_file(tmp_path).name == "a.pkl"
+    assert one_file(tmp_path, SKLEARN_SUFFIXES).name == "a.pkl"
     (tmp_path / "b.joblib").touch()
     with pytest.raises(ModelError, match=r"found a\.pkl, b\.joblib"):
-        model_file(tmp_path)
+        one_file(tmp_path, SKLEARN_SUFFIXES)
     (tmp_path / "model.pkl").touch()
-    assert model_file(tmp_path).name == "model.pkl"
+    assert one_file(tmp_path, SKLEARN_SUFFIXES).name == "model.pkl"
