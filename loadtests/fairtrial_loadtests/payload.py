@@ -24,14 +24,8 @@ UNDECLARED = TensorSpec("input-0", "FP64", (-1, -1))
 class Encoder(Protocol):
     """Makes request bodies."""
 
-    @property
-    def signature(self) -> tuple[object, ...]:
-        """Encoders with the same signature make the same bodies."""
-        ...
-
-    @property
-    def declared(self) -> bool:
-        """Whether the model said what it takes; one that did not is thought to take any matrix."""
+    def suits(self, sent: Encoder) -> bool:
+        """Whether this encoder's model also takes the bodies that `sent` makes."""
         ...
 
     def encode(self, row: int) -> bytes: ...
@@ -68,11 +62,19 @@ class _Matrix:
                 )
         integers = spec.datatype.startswith(("INT", "UINT"))
         self._matrix: NDArray[Any] = np.column_stack(columns).astype(np.int64 if integers else np.float64)
-        self.declared = spec is not UNDECLARED
-        self.signature = ("matrix", spec.name, spec.datatype, features)
+        self._spec = spec
+        self._integers = integers
         head = orjson.dumps({"name": spec.name, "shape": [1, features], "datatype": spec.datatype})
         self._head = b'{"inputs":[' + head[:-1] + b',"data":'
         self._tail = b"}]}"
+
+    def suits(self, sent: Encoder) -> bool:
+        if self._spec is UNDECLARED:  # thought to take whatever the other arms do
+            return True
+        if not isinstance(sent, _Matrix) or sent._integers != self._integers:
+            return False
+        said, named = sent._spec, self._spec
+        return named.any_name or (said.name, said.datatype) == (named.name, named.datatype)
 
     def encode(self, row: int) -> bytes:
         return self._head + orjson.dumps(self._matrix[row], option=orjson.OPT_SERIALIZE_NUMPY) + self._tail
@@ -85,8 +87,6 @@ class _Input:
 
 
 class _Columns:
-    declared = True
-
     def __init__(self, arm: str, inputs: tuple[TensorSpec, ...], data: Dataset) -> None:
         missing = [spec.name for spec in inputs if spec.name not in data.features]
         if missing:
@@ -95,7 +95,10 @@ class _Columns:
                 f"{arm!r} takes; its features are {listed(data.features)}."
             )
         self._inputs = [self._input(arm, spec, data) for spec in inputs]
-        self.signature = ("columns", *inputs)
+        self._specs = inputs
+
+    def suits(self, sent: Encoder) -> bool:
+        return isinstance(sent, _Columns) and sent._specs == self._specs
 
     @staticmethod
     def _input(arm: str, spec: TensorSpec, data: Dataset) -> _Input:

@@ -53,20 +53,24 @@ def prepare(plan: LoadPlan, data: Dataset, recorder: Recorder) -> Load:
 
 
 def _split(plan: LoadPlan, data: Dataset, split: Split, encoders: dict[str, Encoder]) -> Destination:
-    first = min(encoders, key=lambda arm: not encoders[arm].declared)
-    for other, encoder in encoders.items():
-        if encoder.declared and encoder.signature != encoders[first].signature:
-            raise BadLoadError(
-                f"The models of arms {first!r} and {other!r} take different inputs, so no one request "
-                "suits both through the split: give them the same inputs, or send no unpaired arrivals."
-            )
+    misfits = {
+        arm: [other for other, encoder in encoders.items() if not encoder.suits(sent)]
+        for arm, sent in encoders.items()
+    }
+    common = min(misfits, key=lambda arm: len(misfits[arm]))
+    if misfits[common]:
+        first, other = (arm for arm in encoders if arm in (common, misfits[common][0]))
+        raise BadLoadError(
+            f"The models of arms {first!r} and {other!r} take different inputs, so no one request "
+            "suits both through the split: give them the same inputs, or send no unpaired arrivals."
+        )
     # Whatever it answers to this, somebody is there.
     get(
         "the split", split.url, model_path(split.url, split.model), headers=plan.headers, timeout=plan.timeout
     )
     return Destination(
         None,
-        *_address(plan, data, split.url, split.model, encoders[first]),
+        *_address(plan, data, split.url, split.model, encoders[common]),
         arm_header=split.arm_header,
         segment_header=split.segment_header,
     )

@@ -14,11 +14,15 @@ from fairtrial_loadtests.errors import BadLoadError, UnreachableError
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input of a model. In `shape`, -1 is any size; empty when the model does not say."""
+    """One input of a model. In `shape`, -1 is any size; empty when the model does not say.
+
+    any_name: the model says that it takes this input under any name and in any numeric datatype.
+    """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
+    any_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,12 @@ def read_metadata(
         document: dict[str, Any] = json.loads(body)
         return ModelMetadata(
             inputs=tuple(
-                TensorSpec(str(i["name"]), str(i["datatype"]), tuple(int(n) for n in i.get("shape") or ()))
+                TensorSpec(
+                    str(i["name"]),
+                    str(i["datatype"]),
+                    tuple(int(n) for n in i.get("shape") or ()),
+                    (i.get("parameters") or {}).get("any_name") is True,
+                )
                 for i in document.get("inputs") or ()
             )
         )

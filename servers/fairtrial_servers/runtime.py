@@ -60,7 +60,8 @@ class Runtime(MLModel, ABC):
         self._signature = self.open(path, {key: str(value) for key, value in (extra or {}).items()})
         # MLServer reads the platform from the settings, whatever the attribute of the runtime says.
         self.settings.platform = self.platform
-        self.inputs = [spec.metadata() for spec in self._signature.inputs]
+        lone = len(self._signature.inputs) == 1  # clients call it what they like
+        self.inputs = [spec.metadata(any_name=lone) for spec in self._signature.inputs]
         self.outputs = [spec.metadata() for spec in self._signature.outputs]
         return True
 

@@ -56,12 +56,16 @@ class TensorSpec:
     datatype: str
     shape: tuple[int, ...]
 
-    def metadata(self) -> MetadataTensor:
+    def metadata(self, *, any_name: bool = False) -> MetadataTensor:
+        """As MLServer states it. any_name: the tensor may be called anything, which is then said as well."""
+        content = "str" if self.datatype == "BYTES" else "np"
         return MetadataTensor(
             name=self.name,
             datatype=Datatype(self.datatype),
             shape=list(self.shape),
-            parameters=_STRINGS if self.datatype == "BYTES" else _NUMBERS,
+            parameters=Parameters.model_validate(
+                {"content_type": content, **({"any_name": True} if any_name else {})}
+            ),
         )
 
 

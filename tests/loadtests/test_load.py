@@ -234,6 +234,22 @@ def test_a_model_with_another_number_of_features_is_found_before_any_load(server
     assert server.log("v1") == server.log("v2") == []
 
 
+def test_arms_that_name_their_matrix_differently_share_a_split_where_one_takes_any_name(
+    server, make_plan, run_load
+):
+    matrix = {"name": "X", "datatype": "FP32", "shape": [-1, 2]}
+    server.control("v2", metadata={"inputs": [matrix]})
+    with pytest.raises(BadLoadError, match="'v1' and 'v2' take different inputs"):
+        run_load(make_plan(share=0.5))
+    server.control("v2", metadata={"inputs": [{**matrix, "parameters": {"any_name": True}}]})
+    assert run_load(make_plan(share=0.5, duration=0.2)).load.failures == 0
+    through_split = [each["body"]["inputs"][0]["name"] for arm in ("v1", "v2") for each in server.log(arm)]
+    assert set(through_split) == {
+        "predict",
+        "X",
+    }  # the split sends what v1 takes, paired requests each its own
+
+
 def test_arms_that_take_different_inputs_cannot_share_a_split(server, make_plan, run_load, rows_file):
     server.control("v2", metadata={"inputs": [{"name": "a", "datatype": "FP64", "shape": [-1]}]})
     with pytest.raises(BadLoadError, match="'v1' and 'v2' take different inputs"):
