@@ -14,6 +14,8 @@ from fairtrial_servers.errors import ModelError
 #: Suffixes of the files that hold a pickled or skops estimator.
 SKLEARN_SUFFIXES = (".joblib", ".pkl", ".pickle", ".skops")
 ONNX_SUFFIXES = (".onnx",)
+#: The file that describes an MLflow model, in the model's folder.
+MLMODEL = "MLmodel"
 
 
 def files_with(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
@@ -45,6 +47,14 @@ class Format:
 
 
 FORMATS: tuple[Format, ...] = (
+    # First, for its folder also holds a file of another format.
+    Format(
+        name="mlflow",
+        implementation="fairtrial_servers.mlflow.MLflowRuntime",
+        servers=("FAIRTRIAL_MLFLOW_SERVER", "MLFLOW_SERVER"),
+        looks_for=f"a folder with a file {MLMODEL}",
+        detects=lambda path: (path / MLMODEL).is_file(),
+    ),
     Format(
         name="sklearn",
         implementation="fairtrial_servers.sklearn.SKLearnRuntime",

@@ -51,13 +51,18 @@ class Runtime(MLModel, ABC):
         Raises InferenceError for input that the model itself refuses.
         """
 
+    def prepare(self, path: Path, parameters: Mapping[str, str]) -> Signature:
+        """`open`, and remember what the model takes."""
+        self._signature = self.open(path, parameters)
+        return self._signature
+
     async def load(self) -> bool:
         parameters = self.settings.parameters
         uri = parameters.uri if parameters else None
         extra = parameters.extra if parameters else None
         # Relative addresses are resolved where the server is launched; here only the working folder is left.
         path = fetch(uri or "", Path.cwd())
-        self._signature = self.open(path, {key: str(value) for key, value in (extra or {}).items()})
+        self.prepare(path, {key: str(value) for key, value in (extra or {}).items()})
         # MLServer reads the platform from the settings, whatever the attribute of the runtime says.
         self.settings.platform = self.platform
         lone = len(self._signature.inputs) == 1  # clients call it what they like

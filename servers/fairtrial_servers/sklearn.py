@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -60,11 +61,36 @@ class SKLearnRuntime(Runtime):
             )
         return Signature(self._inputs.specs, outputs, (default,))
 
+    def name_columns(self, names: Sequence[str]) -> None:
+        """Have the features of an estimator that was fitted without names called what a signature says.
+
+        Raises ModelError if there are more or fewer of them, or the estimator knows them by other names.
+        """
+        columns = self._inputs.columns
+        if columns is None:
+            return
+        known = getattr(self._estimator, "feature_names_in_", None)
+        if known is not None:
+            if set(map(str, known)) != set(names):
+                raise ModelError(
+                    f"the signature has the columns {', '.join(names)}, "
+                    f"the model was fitted on {', '.join(map(str, known))}"
+                )
+            return
+        if len(columns) != len(names):
+            raise ModelError(f"the signature has {len(names)} columns, the model takes {len(columns)}")
+        renamed = tuple(replace(column, name=name) for column, name in zip(columns, names, strict=True))
+        self._inputs = replace(self._inputs, columns=renamed)
+
     def decode_inputs(self, tensors: Sequence[RequestInput]) -> dict[str, Array]:
         inputs = self._inputs
         if inputs.matrix is not None and (len(tensors) == 1 or inputs.columns is None):
             if len(tensors) != 1:
                 raise InferenceError(f'expected one input, "{inputs.matrix.name}", got {len(tensors)}')
+            if inputs.matrix.shape == (-1, 1) and len(tensors[0].shape) == 1:
+                column = replace(inputs.matrix, shape=(-1,))
+                values = decode(tensors[0], column, missing=inputs.missing)
+                return {inputs.matrix.name: values.reshape(-1, 1)}
             return {inputs.matrix.name: decode(tensors[0], inputs.matrix, missing=inputs.missing)}
         columns = [TensorSpec(column.name, column.datatype, (-1,)) for column in inputs.columns or ()]
         if inputs.unused:

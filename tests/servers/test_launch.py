@@ -56,7 +56,7 @@ def test_a_runtime_that_is_not_installed_is_said_so(name):
 
 @pytest.mark.parametrize("name", ["", "TENSORFLOW_SERVER", "sklearn"])
 def test_an_unknown_implementation_lists_those_that_are_known(name):
-    with pytest.raises(ServerError, match="known are FAIRTRIAL_SKLEARN_SERVER, SKLEARN_SERVER"):
+    with pytest.raises(ServerError, match=r"known are .*FAIRTRIAL_SKLEARN_SERVER, SKLEARN_SERVER"):
         resolve(name)
 
 
