@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression
 
 RANDOM = np.random.default_rng(0)
 FRAME = pd.DataFrame(RANDOM.random((60, 3)), columns=["area", "rooms", "age"])
+MATRIX = FRAME.to_numpy()
 LABELS = (FRAME["area"] > 0.5).astype(int)
 
 
@@ -37,7 +38,7 @@ def mlflow():
 
 @pytest.fixture
 def save(mlflow, tmp_path):
-    def saved(estimator, example=FRAME, rows=FRAME.to_numpy(), **more) -> Path:
+    def saved(estimator, example=FRAME, rows=MATRIX, **more) -> Path:
         path = tmp_path / "saved"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
