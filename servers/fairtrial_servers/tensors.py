@@ -49,7 +49,7 @@ class TensorSpec:
     """One input or output of a model, as its metadata states it; -1 stands for any size.
 
     The first axis is the batch. A numeric input takes every numeric datatype that a client may have,
-    and is converted to `datatype` without loss of range.
+    and is converted to `datatype`; a number that it does not hold is refused.
     """
 
     name: str
@@ -149,13 +149,22 @@ def _numbers(flat: Sequence[Any], sent: str, spec: TensorSpec, *, missing: bool)
         if not (missing and wrong == {_NONE} and dtype.kind == "f"):
             raise _misfit(flat, wrong, sent, spec.name)
         flat = [np.nan if value is None else value for value in flat]
+    if dtype.kind == "b" and sent != "BOOL":
+        raise InferenceError(f'input "{spec.name}": expected datatype BOOL, got {sent}')
     try:
-        if sent in _INTEGERS:
-            # Through the sent type first: 300 is no INT8, whatever the model would make of it.
-            return np.array(flat, dtype=NUMPY[sent]).astype(dtype, copy=False)
-        return np.array(flat, dtype=dtype)
+        # Through the sent type first: 300 is no INT8, whatever the model would make of it.
+        source = np.array(flat, dtype=NUMPY[sent] if sent in _INTEGERS else np.float64)
     except (OverflowError, ValueError):
         raise InferenceError(f'input "{spec.name}": a number does not fit in {sent}') from None
+    if source.dtype == dtype:
+        return source
+    with np.errstate(invalid="ignore", over="ignore"):
+        array = source.astype(dtype)
+    lost = np.isinf(array) & ~np.isinf(source) if dtype.kind == "f" else array != source
+    if lost.any():
+        value = source[int(np.argmax(lost))].item()
+        raise InferenceError(f'input "{spec.name}": {value!r} does not fit in {spec.datatype}')
+    return array
 
 
 def _strings(flat: Sequence[Any], name: str, *, missing: bool) -> Array:

@@ -172,6 +172,26 @@ def test_inputs_of_several_types_and_axes(load):
         ask(runtime, tensor(["a"], [1], "BYTES", "word"), x)
 
 
+@pytest.mark.parametrize(
+    ("kind", "datatype", "number"),
+    [
+        (TensorProto.INT64, "FP64", 1.5),
+        (TensorProto.INT64, "FP64", float("nan")),
+        (TensorProto.INT8, "INT64", 300),
+        (TensorProto.UINT8, "INT64", -1),
+        (TensorProto.FLOAT, "FP64", 1e39),
+        (TensorProto.BOOL, "INT64", 2),
+    ],
+)
+def test_a_number_that_the_inputs_type_does_not_hold_is_refused_and_not_bent(load, kind, datatype, number):
+    node = helper.make_node("Identity", ["x"], ["y"])
+    runtime = load(graph([node], [value("x", ["n"], kind)], [value("y", ["n"], kind)]))
+    with pytest.raises(InferenceError, match=r"does not fit in|expected datatype BOOL"):
+        ask(runtime, tensor([number], [1], datatype, "x"))
+    fits = True if kind == TensorProto.BOOL else 1.0 if datatype == "FP64" else 1
+    assert ask(runtime, tensor([fits], [1], "BOOL" if fits is True else datatype, "x"))[0].data.root == [1]
+
+
 def test_what_the_graph_itself_refuses_is_the_requests_fault(load):
     node = helper.make_node("Reshape", ["x", "form"], ["y"])
     form = numpy_helper.from_array(np.array([2, 2], np.int64), "form")
