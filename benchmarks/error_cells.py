@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from designs import of_mean, of_pairs, of_quantile, of_rates
 from fairtrial.stats.binary import MINIMUM_EVENTS
 from fairtrial.stats.mixture import required_drift
 from fairtrial.stats.paired import MINIMUM_DISCORDANT
@@ -29,6 +30,7 @@ from simulated import (
 
 ALPHA, POWER = 0.05, 0.8
 BATCHES_FIRST = 30  # looks before latency is judged: batches for the serial correlation
+DESIGN = {"alpha": ALPHA, "power": POWER}
 PLANNED = required_drift(ALPHA, POWER, LOOKS)
 
 
@@ -42,6 +44,7 @@ class Cell:
     wants: str = "level"  # or "power", or "oracle"
     method: str = "sequential"  # or "alwaysValid", "obrienFleming", "pocock", "fixedHorizon"
     first_look: int = 1
+    every: int = 1  # look only at multiples of this
     looks: int = LOOKS
     drift: float = PLANNED
     fractions: Floats | None = None  # [looks] information, where it does not grow evenly
@@ -64,22 +67,22 @@ def constant(value: float, looks: int = LOOKS) -> Floats:
     return np.full(looks, value)
 
 
-def design_rate(base: float, share: float, margin: float) -> float:
-    """The candidate's rate whose drift at the horizon, beyond the margin, is the required one."""
-    requests = LOOKS * PER_LOOK
-    rate = base + margin
-    for _ in range(50):
-        variance = base * (1 - base) / (requests * (1 - share)) + rate * (1 - rate) / (requests * share)
-        rate = base + margin + math.copysign(PLANNED * math.sqrt(variance), margin)
-    return rate
-
-
 def method_cells() -> Iterator[Cell]:
-    """Every other method on two proportions, unpaired and paired, at the margin and at minEffect."""
+    """Every other method at every look on two proportions, unpaired and paired."""
     for method in ("alwaysValid", "obrienFleming", "pocock", "fixedHorizon"):
         for cell in (*binary_cells(), *paired_cells()):
             if cell.wants == "level":
                 yield replace(cell, name=f"{method}, {cell.name}", method=method)
+
+
+def further_method_cells() -> Iterator[Cell]:
+    """Five looks, and one, at every other kind of metric. An always valid boundary is above the sequential
+    one at each look (a test holds it there), so that it errs on fewer of the same runs.
+    """
+    for method, looks in (("obrienFleming", 5), ("pocock", 5), ("fixedHorizon", 1)):
+        for cell in (*kind_cells(), *mean_cells(), *quantile_cells()):
+            if cell.wants == "level":
+                yield replace(cell, name=f"{method}, {cell.name}", method=method, every=LOOKS // looks)
 
 
 def rare_cells() -> Iterator[Cell]:
@@ -107,7 +110,7 @@ def binary_cells() -> Iterator[Cell]:
         for name, claim, rate, wants in (
             ("at minEffect", MET, base - 0.01, "level"),
             ("at the margin", HARMED, base + 0.01, "level"),
-            ("at designEffect", HARMED, design_rate(base, share, 0.01), "power"),
+            ("at designEffect", HARMED, base + of_rates(base, HARMED, share=share, **DESIGN), "power"),
         ):
             yield Cell(
                 f"binary {label}, {name}",
@@ -127,7 +130,7 @@ def paired_cells() -> Iterator[Cell]:
         (
             "at designEffect",
             HARMED,
-            (0.025, 0.035 + PLANNED * math.sqrt(0.065 / (LOOKS * PER_LOOK))),
+            (0.025, 0.025 + of_pairs((0.075, 0.025, 0.025, 0.875), HARMED, **DESIGN)),
             "power",
         ),
     ):
@@ -177,18 +180,9 @@ def kind_cells() -> Iterator[Cell]:
             )
 
 
-#: What the measured variance costs when requests are independent: `batch_inflation` is at least 1, hence more
-#: on average, and so is the quantile's `shape_factor`.
-MEAN_ALLOWANCE, QUANTILE_ALLOWANCE = 1.06, 1.12
-
-
 def mean_cells() -> Iterator[Cell]:
-    variation = math.sqrt(math.expm1(LATENCY.spread**2))
     for label, share in (("50/50", 0.5), ("90/10", 0.1)):
-        arm = LOOKS * PER_LOOK
-        error = variation * math.sqrt(1 / (arm * share) + 1 / (arm * (1 - share)))
-        # the margin's ratio plus the drift's worth of the standard error of a contrast at about that ratio
-        design = 1.1 * (1 + PLANNED * error * math.sqrt(MEAN_ALLOWANCE) * 1.04)
+        design = 1 + of_mean(LATENCY, SLOWER, share=share, **DESIGN)
         for name, claim, factor, wants in (
             ("at minEffect", FASTER, 0.9, "level"),
             ("at the margin", SLOWER, 1.1, "level"),
@@ -210,19 +204,15 @@ def mean_cells() -> Iterator[Cell]:
 def quantile_cells() -> Iterator[Cell]:
     q = 0.99
     base = LATENCY.quantile(q)
-    density = math.exp(-0.5 * float(ndtri(q)) ** 2) / math.sqrt(2 * math.pi) / LATENCY.spread
 
     def heavier(spread: float, target: float) -> LogNormal:
         return LogNormal(math.log(target) - spread * float(ndtri(q)), spread)
 
-    def design(share: float) -> float:
-        error = math.sqrt(q * (1 - q) / (LOOKS * PER_LOOK) * (1 / share + 1 / (1 - share))) / density
-        return math.exp(PLANNED * error * math.sqrt(QUANTILE_ALLOWANCE))
-
+    design = 1 + of_quantile(LATENCY, q, SLOWER, share=0.5, **DESIGN)
     for name, share, claim, candidate, wants in (
         ("50/50, at minEffect", 0.5, FASTER, LATENCY.times(0.9), "level"),
         ("50/50, at the margin", 0.5, SLOWER, LATENCY.times(1.1), "level"),
-        ("50/50, at designEffect", 0.5, SLOWER, LATENCY.times(1.1 * design(0.5)), "power"),
+        ("50/50, at designEffect", 0.5, SLOWER, LATENCY.times(design), "power"),
         ("90/10, at minEffect", 0.1, FASTER, LATENCY.times(0.9), "level"),
         ("90/10, at the margin", 0.1, SLOWER, LATENCY.times(1.1), "level"),
         ("50/50, heavier tail, at minEffect", 0.5, FASTER, heavier(0.8, 0.9 * base), "level"),
@@ -329,5 +319,6 @@ def all_cells() -> list[Cell]:
         drifting_cells,
         oracle_cells,
         quantile_oracle_cells,
+        further_method_cells,
     )
     return [cell for family in families for cell in family()]

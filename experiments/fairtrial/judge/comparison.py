@@ -64,6 +64,14 @@ class Comparison(ABC):
     def signal(self, threshold: float, effect: float) -> float:
         """Expected z per root of information if the effect is `effect`, from pooled (blinded) data; >= 0."""
 
+    def drift(self, threshold: float, effect: float, share: float) -> float:
+        """`signal` as a plan needs it: what an effect does to the variances, and the split, included.
+
+        share: of the observations that are the baseline's. Pairs and sums by unit have no split.
+        """
+        del share
+        return self.signal(threshold, effect)
+
     def evidence(self, threshold: float, *, greater: bool) -> Score | None:
         """`score`, computed once for both directions: they differ by its sign."""
         if threshold not in self._scores:

@@ -10,6 +10,7 @@ from fairtrial.judge.two_counts import TwoCounts
 from fairtrial.stats.binary import MINIMUM_EVENTS
 from fairtrial.stats.counts import (
     count_contributions,
+    count_drift,
     count_effect,
     count_interval,
     count_score,
@@ -72,6 +73,12 @@ class Counts(TwoCounts):
         scale = rate if self.relative else 1.0
         noise = math.sqrt(rate * (self.inflation or 1.0))
         return ratio_or_zero(abs(effect - threshold) * scale, noise)
+
+    def drift(self, threshold: float, effect: float, share: float) -> float:
+        n0, x0, n1, x1 = (float(each.sum()) for each in self._counts)
+        rate = ratio_or_zero(x0 + x1, n0 + n1)
+        drift = count_drift(rate, effect, share, margin=threshold, relative=self.relative)
+        return drift / math.sqrt(self.inflation or 1.0)
 
     def _contributions(self) -> Contributions:
         return count_contributions(*self._counts, relative=self.relative)

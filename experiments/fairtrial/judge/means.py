@@ -119,6 +119,9 @@ class Means(Comparison):
         variance = ratio_or_zero(float((m0 + m1).sum()), n) * (self.inflation or 1.0)
         return ratio_or_zero(abs((effect - threshold) * scale), math.sqrt(variance))
 
+    def drift(self, threshold: float, effect: float, share: float) -> float:
+        return self.signal(threshold, effect) / scaling(threshold, effect, share, relative=self.relative)
+
     def _contributions(self) -> Contributions | None:
         if not is_latency(self.metric):
             return None
@@ -174,6 +177,9 @@ class AdjustedMeans(Comparison):
         scale = ratio_or_zero(total, n) if self.relative else 1.0
         variance = residual_variance(*self._arms) * (self.inflation or 1.0)
         return ratio_or_zero(abs((effect - threshold) * scale), math.sqrt(variance))
+
+    def drift(self, threshold: float, effect: float, share: float) -> float:
+        return self.signal(threshold, effect) / scaling(threshold, effect, share, relative=self.relative)
 
     def _contributions(self) -> Contributions | None:
         if not is_latency(self.metric) or self.metric.by_unit:
@@ -237,6 +243,15 @@ class PairedMeans(Comparison):
         if not is_latency(self.metric):
             return None
         return paired_mean_contributions(*self._moments, relative=self.relative)
+
+
+def scaling(threshold: float, effect: float, share: float, *, relative: bool) -> float:
+    """What a relative effect makes of the standard error of candidate - (1 + threshold) baseline, where it
+    multiplies the values as it does their mean; 1 for a difference.
+    """
+    if not relative:
+        return 1.0
+    return math.sqrt(share * (1 + effect) ** 2 + (1 - share) * (1 + threshold) ** 2)
 
 
 def _pooled(n: FloatArray, mean: FloatArray, m2: FloatArray) -> Sample:

@@ -15,6 +15,7 @@ from fairtrial.judge.spec import MetricSpec
 from fairtrial.judge.two_counts import TwoCounts
 from fairtrial.stats.binary import (
     MINIMUM_EVENTS,
+    binary_drift,
     binary_effect,
     binary_interval,
     binary_score,
@@ -29,6 +30,7 @@ from fairtrial.stats.fixed.result import FixedTest
 from fairtrial.stats.fixed.score_test import score_test
 from fairtrial.stats.paired import (
     MINIMUM_DISCORDANT,
+    paired_binary_drift,
     paired_binary_effect,
     paired_binary_interval,
     paired_binary_score,
@@ -81,6 +83,12 @@ class Proportions(TwoCounts):
         scale = rate if self.relative else 1.0
         noise = math.sqrt(rate * (1 - rate) * (self.inflation or 1.0))
         return ratio_or_zero(abs(effect - threshold) * scale, noise)
+
+    def drift(self, threshold: float, effect: float, share: float) -> float:
+        n0, x0, n1, x1 = (float(each.sum()) for each in self._counts)
+        rate = ratio_or_zero(x0 + x1, n0 + n1)
+        drift = binary_drift(rate, effect, share, margin=threshold, relative=self.relative)
+        return drift / math.sqrt(self.inflation or 1.0)
 
     def _expected(self, threshold: float) -> float:
         """Events expected in the smaller arm, less what serial correlation makes of them."""
@@ -155,6 +163,12 @@ class PairedProportions(Comparison):
         scale = ratio_or_zero(2 * n11 + n10 + n01, 2 * n) if self.relative else 1.0
         noise = math.sqrt(ratio_or_zero(n10 + n01, n) * (self.inflation or 1.0))
         return ratio_or_zero(abs(effect - threshold) * scale, noise)
+
+    def drift(self, threshold: float, effect: float, share: float) -> float:
+        del share  # a pair has both arms
+        cells = (float(cell.sum()) for cell in self._counts)
+        drift = paired_binary_drift(*cells, effect=effect, margin=threshold, relative=self.relative)
+        return drift / math.sqrt(self.inflation or 1.0)
 
     def _contributions(self) -> Contributions | None:
         if not is_latency(self.metric):

@@ -21,6 +21,7 @@ from fairtrial.stats.score import Contributions, Effect, Score
 
 #: Unused buckets kept on either side of those in use: a factor of 3.5 in value.
 _SPARE = 64
+_MANY = 1e9
 
 
 class Quantiles(Comparison):
@@ -105,6 +106,20 @@ class Quantiles(Comparison):
         exceeding = float(np.interp(moved, self._buckets.edges, above))
         noise = math.sqrt(tail * self._q * (self.inflation or 1.0))
         return ratio_or_zero(abs(exceeding - float(above[edge])), noise)
+
+    def drift(self, threshold: float, effect: float, share: float) -> float:
+        """The score of the pooled histogram against itself, moved by the effect."""
+        pooled = sum(histogram.sum(axis=0) for histogram in self._histograms)
+        pooled = pooled / max(float(np.sum(pooled)), 1.0)
+        edges = self._buckets.edges
+        came_from = edges / (1 + effect) if self.relative else edges - effect
+        below = np.interp(came_from, edges, np.cumsum(pooled)[:-1])
+        moved = np.diff(np.concatenate([[0.0], below, [1.0]]))
+        data = Exceedances.of(share * _MANY * pooled, (1 - share) * _MANY * moved, self._buckets)
+        if data is None:
+            return 0.0
+        z = abs(data.z(self._q, margin=threshold, relative=self.relative))
+        return z / math.sqrt(float(data.overall.information) * (self.inflation or 1.0))
 
     def _contributions(self) -> Contributions | None:
         if not is_latency(self.metric):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from fairtrial.judge.comparison import Comparison, Interval, shared
+from fairtrial.judge.comparison import Comparison, Interval, ratio_or_zero, shared
 from fairtrial.judge.evidence import FloatArray, Stratum
 from fairtrial.judge.geometry import claims_of, is_latency
 from fairtrial.judge.means import Means
 from fairtrial.judge.spec import MetricSpec
-from fairtrial.stats.binary import MINIMUM_EVENTS
+from fairtrial.stats.binary import MINIMUM_EVENTS, binary_drift
 from fairtrial.stats.clustered import clustered_events, clustered_interval, clustered_score
 from fairtrial.stats.ratio import linearised
 from fairtrial.stats.score import Contributions, Score
@@ -72,6 +73,15 @@ class ClusteredProportions(Ratios):
 
     def interval(self, critical: float) -> Interval | None:
         return clustered_interval(*self._arms, relative=self.relative, critical=critical)
+
+    def drift(self, threshold: float, effect: float, share: float) -> float:
+        """That of independent requests, by as much smaller as a user's requests are alike."""
+        events, requests = (sum(float((arm[:, 0] * arm[:, at]).sum()) for arm in self._arms) for at in (1, 2))
+        rate = ratio_or_zero(events, requests)
+        apart = abs(effect - threshold) * (rate if self.relative else 1.0)
+        plain = ratio_or_zero(apart, math.sqrt(rate * (1 - rate)))
+        drift = binary_drift(rate, effect, share, margin=threshold, relative=self.relative)
+        return self.signal(threshold, effect) * ratio_or_zero(drift, plain)
 
     def shortfall(self) -> str:
         threshold = claims_of(self.metric)[1].threshold

@@ -18,7 +18,7 @@ from fairtrial.judge.comparison import Comparison
 from fairtrial.judge.evidence import Evidence
 from fairtrial.judge.geometry import Claim, claims_of, is_latency
 from fairtrial.judge.spec import JudgeSpec, MetricSpec
-from fairtrial.stats.batches import MINIMUM_BATCHES
+from fairtrial.stats.batches import MINIMUM_BATCHES, expected_inflation
 from fairtrial.stats.design import design_duration
 from fairtrial.stats.minimum import minimum_for_quantile
 
@@ -83,12 +83,15 @@ def plan_claims(spec: JudgeSpec, metric: MetricSpec, evidence: Evidence, supply:
 
 def _plan_claim(spec: JudgeSpec, comparison: Comparison, claim: Claim, supply: Supply) -> ClaimPlan | None:
     """None where no effect of any size could be shown: nothing is known of the spread."""
-    root = math.sqrt(supply.most * supply.share)
+    noise = _measuring(spec, comparison)
+    root = math.sqrt(supply.most * supply.share / noise)
     wanted = required(spec, alpha_of(spec, claim))
 
     def drift_at(effect: float) -> float:
         beyond = effect > claim.threshold if claim.greater else effect < claim.threshold
-        return comparison.signal(claim.threshold, effect) * root if beyond else 0.0
+        if not beyond or not _possible(comparison.metric, effect):
+            return 0.0
+        return comparison.drift(claim.threshold, effect, supply.share) * root
 
     designed = planned_effect(comparison.metric, claim)
     shaped = designed is not None  # by what the run's boundary will be shaped
@@ -129,6 +132,14 @@ def _plan_claim(spec: JudgeSpec, comparison: Comparison, claim: Claim, supply: S
             if _possible(comparison.metric, claim.threshold + distance * part)
         ),
     )
+
+
+def _measuring(spec: JudgeSpec, comparison: Comparison) -> float:
+    """What it costs to measure the variance by time batches, half of them, as at a typical decision."""
+    if not comparison.batches()[1]:
+        return 1.0
+    typical = expected_inflation(spec.max_duration / spec.batch_seconds / 2)
+    return max(1.0, typical / (comparison.inflation or 1.0))
 
 
 def _least(spec: JudgeSpec, metric: MetricSpec, supply: Supply) -> int:

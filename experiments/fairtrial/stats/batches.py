@@ -7,6 +7,8 @@ lasts several times longer than the correlation does.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -49,3 +51,11 @@ def inflations(scores: FloatArray, variances: FloatArray) -> FloatArray:
     freedom = 2 / 3 * np.maximum(count, 1)
     clear = dispersion > 1 + _CLEARLY * np.sqrt(2 / freedom)
     return np.where(usable, np.maximum(1.0, dispersion * np.where(clear, 1 + 4 / freedom, 1.0)), 1.0)
+
+
+def expected_inflation(batches: float) -> float:
+    """What `inflations` come to on average where requests are independent: at least 1, hence more than 1.
+
+    The mean of max(1, D) for D normal about 1, with the variance that `inflations` gives it.
+    """
+    return 1 + math.sqrt(3 / max(batches, 3.0)) / math.sqrt(2 * math.pi)

@@ -24,6 +24,8 @@ from fairtrial.stats.strata import Table, table
 MINIMUM_EVENTS = 10.0
 """Expected events in the smaller arm before a look: below it the normal approximation does not hold."""
 
+_MANY = 1e9
+
 
 def constrained_rates(t: Table, *, margin: npt.ArrayLike, relative: bool) -> tuple[FloatArray, FloatArray]:
     """Maximum likelihood rates (baseline, candidate) if the effect is exactly the margin.
@@ -132,6 +134,19 @@ def binary_score(
         return None
     z = float(table_z(t, margin=margin, relative=relative))
     return Score(z if greater else -z, float(t.information), float(t.variance))
+
+
+def binary_drift(rate: float, effect: float, share0: float, *, margin: float, relative: bool) -> float:
+    """Size of the expected z per root of information n0 n1 / (n0 + n1), if the baseline's rate is `rate`.
+
+    effect: a difference, or a ratio minus 1 when `relative`; a rate beyond 0 or 1 is that. share0: n0 / (n0 +
+    n1), between 0 and 1. Of samples so large that no correction for skewness shows.
+    """
+    moved = rate * (1 + effect) if relative else rate + effect
+    rate1 = min(max(moved, 0.0), 1.0)
+    n0, n1 = _MANY * share0, _MANY * (1 - share0)
+    t = table(n0, n0 * rate, n1, n1 * rate1)
+    return abs(float(table_z(t, margin=margin, relative=relative))) / math.sqrt(float(t.information))
 
 
 def binary_effect(

@@ -25,6 +25,7 @@ from fairtrial.stats.inversion import invert
 from fairtrial.stats.score import Contributions, Effect, FloatArray, Score
 
 _STEPS = 50
+_MANY = 1e9
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,17 @@ def count_contributions(
     separate = rate0[..., None] / size0 + rate1[..., None] / size1
     scale = separate / np.maximum(common * (1 / size0 + 1 / size1), 1e-300)
     return Contributions(c.weight * gap, c.weight * (c.x0 + c.x1) / (size0 + size1) * scale)
+
+
+def count_drift(rate: float, effect: float, share0: float, *, margin: float, relative: bool) -> float:
+    """Size of the expected z per root of information, if the baseline's rate is `rate` and nothing clumps.
+
+    As `binary.binary_drift`.
+    """
+    rate1 = max(rate * (1 + effect) if relative else rate + effect, 0.0)
+    n0, n1 = _MANY * share0, _MANY * (1 - share0)
+    c = Counts.of(n0, n0 * rate, n1, n1 * rate1)
+    return abs(float(count_z(c, margin=margin, relative=relative))) / math.sqrt(float(c.information))
 
 
 def count_effect(

@@ -26,6 +26,8 @@ from fairtrial.stats.score import Effect, FloatArray, Score
 MINIMUM_DISCORDANT = 10.0
 """Discordant pairs expected at the margin before a look."""
 
+_MANY = 1e9
+
 
 @dataclass(frozen=True)
 class PairTable:
@@ -144,6 +146,27 @@ def paired_binary_score(
         return None
     z = float(pair_z(t, margin=margin, relative=relative))
     return Score(z if greater else -z, pairs, pairs)
+
+
+def paired_binary_drift(
+    n11: float, n10: float, n01: float, n00: float, *, effect: float, margin: float, relative: bool
+) -> float:
+    """Size of the expected z per root of a pair, if arms that differ as in these counts also differ by
+    `effect`: a difference, or a ratio minus 1 when `relative`.
+
+    The effect turns pairs on which the arms agree into pairs on which they do not. 0 without pairs.
+    """
+    total = n11 + n10 + n01 + n00
+    if total == 0:
+        return 0.0
+    p11, p10, p01, p00 = (cell / total for cell in (n11, n10, n01, n00))
+    # arms alike but for the effect, whatever a pilot saw of it
+    p10 = p01 = (p10 + p01) / 2
+    gained = effect * (p11 + p10) if relative else effect
+    risen, fallen = min(max(gained, 0.0), p00), min(max(-gained, 0.0), p11)
+    cells = (p11 - fallen, p10 + fallen, p01 + risen, p00 - risen)
+    t = pair_table(*(_MANY * cell for cell in cells))
+    return abs(float(pair_z(t, margin=margin, relative=relative))) / math.sqrt(float(t.n))
 
 
 def paired_binary_effect(

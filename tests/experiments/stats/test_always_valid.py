@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from fairtrial.stats.always_valid import AlwaysValid
 from fairtrial.stats.e_process import discordant_log_e, poisson_log_e, z_of_log_e
+from fairtrial.stats.mixture import SequentialMixture
 from scipy.special import logsumexp
 from scipy.stats import binom, poisson
 
@@ -24,6 +25,14 @@ def test_the_boundary_knows_nothing_of_earlier_looks():
     boundary = AlwaysValid(0.05, 3.0)
     assert boundary.critical([0.1, 0.2, 0.5]) == boundary.critical([0.5])
     assert boundary.critical([0.5]) == pytest.approx(float(boundary.criticals([0.5])[0]))
+
+
+@pytest.mark.parametrize("drift", [2.0, 3.0, 4.5])
+def test_at_no_look_is_it_below_the_boundary_that_knows_its_horizon(drift):
+    """So that whatever metric it judges, it errs on fewer of the same runs."""
+    fractions = [k / 200 for k in range(1, 201)]
+    sequential = SequentialMixture(0.05, drift, 200)
+    assert np.all(AlwaysValid(0.05, drift).criticals(fractions) >= sequential.planned_critical)
 
 
 def test_a_p_value_is_at_most_alpha_exactly_where_the_boundary_was_crossed():
