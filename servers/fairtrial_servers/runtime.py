@@ -7,13 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from mlserver import MLModel
 from mlserver.errors import InferenceError
 from mlserver.types import InferenceRequest, InferenceResponse, RequestInput
+from mlserver.types import Parameters as Described
 
+from fairtrial_servers import content_types
 from fairtrial_servers.errors import ModelError
+from fairtrial_servers.messages import Parameters, Request, Tensor, Wanted
 from fairtrial_servers.store import fetch
 from fairtrial_servers.tensors import Array, TensorSpec, decode, encode
 
@@ -71,15 +74,28 @@ class Runtime(MLModel, ABC):
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        check_id(payload.id)
-        names = self._wanted(payload)
-        answers = self.infer(self.decode_inputs(payload.inputs), names)
+        """What MLServer calls, for what does not come by way of `inference.Inference`."""
+        outputs, parameters = await self.respond(_request(payload))
         # Not validated again, for what is in it was made here. The id is MLServer's to set.
         return InferenceResponse.model_construct(
             model_name=self.name,
             model_version=self.version,
-            outputs=[encode(name, answers[name]) for name in names],
+            outputs=[encode(name, array) for name, array in outputs],
+            **({"parameters": Described.model_validate(parameters)} if parameters else {}),
         )
+
+    async def respond(self, request: Request) -> tuple[list[tuple[str, Array]], Parameters]:
+        """The outputs that were asked for, in order, and the parameters of the answer.
+
+        Raises InferenceError for what the client did wrong.
+        """
+        check_id(request.id)
+        content_types.apply(request)
+        names = self._wanted(request.outputs)
+        # As far as `decode` looks they are RequestInputs.
+        inputs = self.decode_inputs(cast("list[RequestInput]", request.inputs))
+        answers = self.infer(inputs, names)
+        return [(name, answers[name]) for name in names], {}
 
     def decode_inputs(self, tensors: Sequence[RequestInput]) -> dict[str, Array]:
         """The request's tensors as arrays by input name. Raises InferenceError.
@@ -95,15 +111,38 @@ class Runtime(MLModel, ABC):
         check_rows(arrays)
         return arrays
 
-    def _wanted(self, payload: InferenceRequest) -> list[str]:
-        if not payload.outputs:
+    def _wanted(self, outputs: Sequence[Wanted] | None) -> list[str]:
+        if not outputs:
             return list(self._signature.defaults)
         offered = [spec.name for spec in self._signature.outputs]
-        names = list(dict.fromkeys(output.name for output in payload.outputs))
+        names = list(dict.fromkeys(output.name for output in outputs))
         for name in names:
             if name not in offered:
                 raise InferenceError(f'unknown output "{name}": this model gives {", ".join(offered)}')
         return names
+
+
+def _request(payload: InferenceRequest) -> Request:
+    """MLServer's request as ours."""
+    return Request(
+        inputs=[
+            Tensor(
+                entry.name,
+                list(entry.shape),
+                str(getattr(entry.datatype, "value", entry.datatype)),
+                _dump(entry.parameters),
+                getattr(entry.data, "root", entry.data),
+            )
+            for entry in payload.inputs
+        ],
+        outputs=[Wanted(entry.name, _dump(entry.parameters)) for entry in payload.outputs or ()],
+        id=payload.id,
+        parameters=_dump(payload.parameters),
+    )
+
+
+def _dump(parameters: Described | None) -> Parameters | None:
+    return parameters.model_dump() if parameters is not None else None
 
 
 def decode_named(

@@ -20,13 +20,13 @@ from typing import Any
 
 import uvicorn
 from mlserver import MLServer
-from mlserver.handlers import DataPlane
 from mlserver.metrics import MetricsServer
 from mlserver.rest import RESTServer
 from mlserver.settings import ModelSettings
 
 from fairtrial_servers.errors import ModelError, ServerError
 from fairtrial_servers.grpc_service import GrpcService
+from fairtrial_servers.inference import Inference
 from fairtrial_servers.rest import InferenceApp, answer_errors_in_one_shape
 
 #: Seconds that requests in flight have to finish when the server is told to stop.
@@ -63,6 +63,7 @@ class ModelServer(MLServer):
         # Without the endpoint MLServer installs no middleware; the metrics port is served here.
         quiet = self._settings.model_copy(update={"metrics_endpoint": None})
         parts = (quiet, self._data_plane, self._model_repository_handlers)
+        self._inference = Inference(self._data_plane, self._model_registry, self._settings)
         self._rest = self._rest_server = _Rest(*parts)
         self._grpc = self._grpc_server = GrpcService(*parts)
         self._kafka_server = None
@@ -75,8 +76,9 @@ class ModelServer(MLServer):
         return self._rest.app
 
     @property
-    def data_plane(self) -> DataPlane:
-        return self._data_plane
+    def inference(self) -> Inference:
+        """The way to the model that REST and gRPC share."""
+        return self._inference
 
     async def load(self, model: ModelSettings) -> None:
         """Load the model. Raises ModelError whatever the runtime's own error was."""
@@ -96,7 +98,7 @@ class ModelServer(MLServer):
         self._grpc.bind()
         await self._grpc.server.start()
         answer_errors_in_one_shape(self.app)
-        apps = [(InferenceApp(self.app, self.data_plane), http)]
+        apps = [(InferenceApp(self.app, self.inference), http)]
         if self._settings.metrics_endpoint:
             apps.append((_Metrics(self._settings).app, metrics))
         for app, listener in apps:
@@ -107,6 +109,8 @@ class ModelServer(MLServer):
                     access_log=False,
                     log_config=None,
                     ws="none",
+                    proxy_headers=False,
+                    server_header=False,
                     lifespan="off",
                     timeout_graceful_shutdown=DRAIN,
                 )

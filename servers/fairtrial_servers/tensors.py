@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from mlserver.errors import InferenceError
@@ -85,13 +85,17 @@ def decode(tensor: RequestInput, spec: TensorSpec, *, missing: bool = False) -> 
         raise InferenceError(f'input "{name}": expected datatype {spec.datatype}, got {sent}')
     shape = tuple(tensor.shape)
     _check_shape(shape, spec)
-    flat = _flatten(tensor.data, shape, name)
+    data: object = tensor.data
+    # What came in binary is an array already.
+    flat = cast("Array", data) if isinstance(data, np.ndarray) else _flatten(data, shape, name)
     if len(flat) != prod(shape):
         raise InferenceError(
             f'input "{name}": shape {list(shape)} holds {prod(shape)} elements, but data has {len(flat)}'
         )
     if spec.datatype == "BYTES":
         array = _strings(flat, name, missing=missing)
+    elif isinstance(flat, np.ndarray):
+        array = _fit(flat, sent, spec)
     else:
         array = _numbers(flat, sent, spec, missing=missing)
     return array if len(spec.shape) == 1 else array.reshape(shape)
@@ -149,13 +153,19 @@ def _numbers(flat: Sequence[Any], sent: str, spec: TensorSpec, *, missing: bool)
         if not (missing and wrong == {_NONE} and dtype.kind == "f"):
             raise _misfit(flat, wrong, sent, spec.name)
         flat = [np.nan if value is None else value for value in flat]
-    if dtype.kind == "b" and sent != "BOOL":
-        raise InferenceError(f'input "{spec.name}": expected datatype BOOL, got {sent}')
     try:
         # Through the sent type first: 300 is no INT8, whatever the model would make of it.
         source = np.array(flat, dtype=NUMPY[sent] if sent in _INTEGERS else np.float64)
     except (OverflowError, ValueError):
         raise InferenceError(f'input "{spec.name}": a number does not fit in {sent}') from None
+    return _fit(source, sent, spec)
+
+
+def _fit(source: Array, sent: str, spec: TensorSpec) -> Array:
+    """The numbers in the dtype of the model. Raises InferenceError for one that it does not hold."""
+    dtype = NUMPY[spec.datatype]
+    if dtype.kind == "b" and sent != "BOOL":
+        raise InferenceError(f'input "{spec.name}": expected datatype BOOL, got {sent}')
     if source.dtype == dtype:
         return source
     with np.errstate(invalid="ignore", over="ignore"):
@@ -167,7 +177,7 @@ def _numbers(flat: Sequence[Any], sent: str, spec: TensorSpec, *, missing: bool)
     return array
 
 
-def _strings(flat: Sequence[Any], name: str, *, missing: bool) -> Array:
+def _strings(flat: Sequence[Any] | Array, name: str, *, missing: bool) -> Array:
     found = set(map(type, flat))
     wrong = found - _ACCEPTS["BYTES"]
     if wrong and not (missing and wrong == {_NONE}):
@@ -180,7 +190,7 @@ def _strings(flat: Sequence[Any], name: str, *, missing: bool) -> Array:
     return array
 
 
-def _misfit(flat: Sequence[Any], wrong: set[type], sent: str, name: str) -> InferenceError:
+def _misfit(flat: Sequence[Any] | Array, wrong: set[type], sent: str, name: str) -> InferenceError:
     position = next(index for index, value in enumerate(flat) if type(value) in wrong)
     return InferenceError(
         f'input "{name}": expected {sent} values, got {_word(type(flat[position]))} at position {position}'

@@ -38,7 +38,7 @@ def app() -> Iterator[tuple[ModelServer, InferenceApp]]:
     server = ModelServer(Settings(debug=False, parallel_workers=0, gzip_enabled=False))
     asyncio.run(server.load(ModelSettings(name="foreign", implementation=Foreign)))
     answer_errors_in_one_shape(server.app)
-    return server, InferenceApp(server.app, server.data_plane)
+    return server, InferenceApp(server.app, server.inference)
 
 
 def post(app: InferenceApp, path: str, content: object) -> httpx.Response:
