@@ -33,7 +33,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-WARM_UP = 300
 #: (ours, the other, the largest allowed share of the other's CPU time)
 BARS = (
     ("ours", "fastapi", 1.2),
@@ -144,19 +143,17 @@ def running(peer: Peer, models: Path, cache: Path, folder: Path) -> Iterator[Run
             each.kill()
 
 
-def connect(to: Running) -> tuple[socket.socket, bytes]:
-    """A connection to a server that answers, and the request to send on it."""
-    head = f"POST {to.peer.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    request = f"{head}Content-Length: {len(to.peer.body)}\r\n\r\n".encode() + to.peer.body
+def connect(to: Running) -> socket.socket:
+    """A connection to a server that answers. Idle ones are closed by most, so each turn has its own."""
     deadline = time.monotonic() + 180
     while True:
         said: object = "no answer"
         with contextlib.suppress(OSError):
             connection = socket.create_connection(("127.0.0.1", to.port), timeout=60)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            said = ask(connection, request)
+            said = ask(connection, to.peer.request)
             if said.startswith(b"HTTP/1.1 200"):
-                return connection, request
+                return connection
             connection.close()
         if time.monotonic() > deadline or not to.process.is_running():
             raise SystemExit(f"{to.peer.name} does not answer: {said!r}\n{to.log.read_text()[-2000:]}")
@@ -191,23 +188,20 @@ def measure(options: argparse.Namespace) -> dict[str, list[float]]:
         wanted = [
             peer for peer in peers(save_models(models)) if not options.only or peer.name in options.only
         ]
-        servers: list[tuple[Running, socket.socket, bytes]] = []
+        servers: list[Running] = []
         for peer in wanted:
-            server = stack.enter_context(running(peer, models, options.cache, temporary / peer.name))
-            connection, request = connect(server)
-            stack.enter_context(connection)
-            print(f"{peer.name} answers", file=sys.stderr)
-            servers.append((server, connection, request))
-        for _, connection, request in servers:
-            for _ in range(WARM_UP):
-                ask(connection, request)
+            servers.append(stack.enter_context(running(peer, models, options.cache, temporary / peer.name)))
+            with connect(servers[-1]):
+                print(f"{peer.name} answers", file=sys.stderr)
         spent: dict[str, list[float]] = {peer.name: [] for peer in wanted}
-        for _ in range(options.rounds):
-            for server, connection, request in servers:
-                before = server.cpu()
-                for _ in range(options.requests):
-                    ask(connection, request)
-                spent[server.peer.name].append(1e6 * (server.cpu() - before) / options.requests)
+        for number in range(options.rounds + 1):  # the first is to warm up
+            for server in servers:
+                with connect(server) as connection:
+                    before = server.cpu()
+                    for _ in range(options.requests):
+                        ask(connection, server.peer.request)
+                    if number:
+                        spent[server.peer.name].append(1e6 * (server.cpu() - before) / options.requests)
         return spent
 
 

@@ -147,6 +147,11 @@ class Peer:
     prepare: tuple[str, ...] = ()  # a script of `files` that is run once before
     env: Mapping[str, str] = field(default_factory=dict[str, str])
 
+    @property
+    def request(self) -> bytes:
+        head = f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        return f"{head}Content-Length: {len(self.body)}\r\n\r\n".encode() + self.body
+
 
 def peers(row: list[float]) -> list[Peer]:
     """All that are compared, asked for one row."""
