@@ -113,17 +113,15 @@ class Digits(kserve.Model):
 
     def predict(self, payload, headers=None, response_headers=None):
         labels = self.model.predict(payload.inputs[0].as_numpy())
-        output = kserve.InferOutput(name="predict", shape=list(labels.shape), datatype="INT64", data=labels.tolist())
-        return kserve.InferResponse(response_id=payload.id or "1", model_name=self.name, infer_outputs=[output])
+        shape = list(labels.shape)
+        output = kserve.InferOutput(name="predict", shape=shape, datatype="INT64", data=labels.tolist())
+        return kserve.InferResponse(payload.id or "1", self.name, [output])
 
 
 if __name__ == "__main__":
     model = Digits("digits")
     model.load()
-    server = kserve.ModelServer(
-        http_port=int(sys.argv[1]), workers=1, enable_grpc=False, access_log_format=None, enable_docs_url=False
-    )
-    server.start([model])
+    kserve.ModelServer(http_port=int(sys.argv[1]), workers=1, enable_grpc=False).start([model])
 """
 
 _MLFLOW = """

@@ -41,8 +41,8 @@ def unpack(entry: Tensor, raw: bytes | memoryview) -> Array:
         return _unpack_strings(entry, raw, count)
     if len(raw) != count * dtype.itemsize:
         raise InferenceError(
-            f'input "{entry.name}": shape {entry.shape} of {entry.datatype} is {count * dtype.itemsize} bytes, '
-            f"got {len(raw)}"
+            f'input "{entry.name}": shape {entry.shape} of {entry.datatype} is {count * dtype.itemsize} '
+            f"bytes, got {len(raw)}"
         )
     # A copy, for a model may write to its input, and elements need not be aligned in the body.
     array = np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype)
@@ -166,5 +166,6 @@ def check_lengths(entries: Sequence[Tensor], raws: Sequence[bytes]) -> None:
     """Raise InferenceError unless there are as many raw contents as inputs that have no others."""
     if len(entries) != len(raws):
         raise InferenceError(
-            f"{len(entries)} inputs have no contents of their own, but there are {len(raws)} raw_input_contents"
+            f"{len(entries)} inputs have no contents of their own, "
+            f"but there are {len(raws)} raw_input_contents"
         )

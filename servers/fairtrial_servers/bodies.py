@@ -25,6 +25,12 @@ class TooLargeError(MLServerError):
         )
 
 
+def check_length(declared: bytes | None, limit: int) -> None:
+    """Raise TooLargeError for a content-length over the limit, before any of the body is read."""
+    if declared is not None and declared.isdigit() and int(declared) > limit:
+        raise TooLargeError(limit)
+
+
 async def read_body(receive: Receive, encoding: str | None, limit: int) -> bytes:
     """The whole body. Raises TooLargeError, InferenceError (no gzip), MLServerError 415, ClientDisconnect."""
     message = await receive()

@@ -1,7 +1,7 @@
 """`content_type` in the parameters of a request or of an input: how the client wants its tensors read.
 
-The names are those of MLServer's codecs. What they say is held against what was sent: a content type that does
-not fit is refused, where MLServer passes over it or fails.
+The names are those of MLServer's codecs. What they say is held against what was sent: a content type that
+does not fit is refused, where MLServer passes over it or fails.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mlserver.errors import InferenceError
 
 from fairtrial_servers.messages import Parameters, Request, Tensor
 
-#: For an input: `np` numbers or strings in row order; `str` strings; `base64` bytes in base64; `raw` as it is.
+#: For an input: `np` an array in row order; `str` strings; `base64` bytes in base64; `raw` as it is.
 OF_INPUTS = frozenset({"np", "str", "base64", "raw"})
 #: For a request: the same for all its inputs, or `pd`, where each input is a column.
 OF_REQUESTS = OF_INPUTS | {"pd"}
@@ -42,7 +42,7 @@ def _content_type(parameters: Parameters | None, what: str, known: frozenset[str
     if not isinstance(parameters.get("headers"), dict | None):
         raise InferenceError(f"{what}: the parameter headers must be an object")
     said = parameters.get("content_type")
-    if said is not None and said not in known:
+    if said is not None and not (isinstance(said, str) and said in known):
         raise InferenceError(
             f"{what}: unknown content_type {said!r}; known here are {', '.join(sorted(known))}"
         )
@@ -52,8 +52,8 @@ def _content_type(parameters: Parameters | None, what: str, known: frozenset[str
 def _check_column(entry: Tensor) -> None:
     if not (len(entry.shape) == 1 or (len(entry.shape) == 2 and entry.shape[1] == 1)):
         raise InferenceError(
-            f'input "{entry.name}": with the content_type "pd" each input is a column of shape [n] or [n, 1], '
-            f"got {entry.shape}"
+            f'input "{entry.name}": with the content_type "pd" each input is a column of shape [n] '
+            f"or [n, 1], got {entry.shape}"
         )
 
 

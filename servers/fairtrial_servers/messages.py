@@ -1,7 +1,7 @@
 """Inference requests and answers of the Open Inference Protocol as plain data, whatever carried them.
 
-They are read by msgspec, which checks types while it parses: a third of the cost of MLServer's pydantic models,
-which check the elements of each tensor one by one before `tensors.decode` does.
+They are read by msgspec, which checks types while it parses, at a third of what MLServer's pydantic models
+cost: those check the elements of each tensor one by one, before `tensors.decode` does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Parameters = dict[str, Any]
 
 
 class Tensor(msgspec.Struct):
-    """One input as it was sent. `data` is a list, flat or nested; or, when it came in binary, a flat array."""
+    """One input as it was sent. `data` is a list, flat or nested; or a flat array if it came in binary."""
 
     name: str
     shape: list[int]
@@ -84,7 +84,7 @@ def _misfit(said: str) -> str:
 
 
 def to_json(answer: Answer) -> bytes:
-    """The answer as a JSON document; what is not a finite number becomes null, for JSON has no word for it."""
+    """The answer as a JSON document; what is no finite number becomes null, as JSON has no word for it."""
     return document(answer, [tensor(name, array) for name, array in answer.outputs])
 
 

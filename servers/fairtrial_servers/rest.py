@@ -2,7 +2,7 @@
 
 An inference request costs FastAPI more than a small model: routing, dependencies, and each body checked
 twice. `InferenceApp` stands in front of MLServer's app and answers such requests itself: those to our own
-runtimes by `Inference`, those to others by MLServer's data plane. Everything else goes on to the app as it was.
+runtimes by `Inference`, those to others by MLServer's data plane. Everything else goes on to the app.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fairtrial_servers.binary import HEADER, read_binary, to_binary, wants_binary
-from fairtrial_servers.bodies import MAX_BODY, TooLargeError, limited, read_body
+from fairtrial_servers.bodies import MAX_BODY, TooLargeError, check_length, limited, read_body
 from fairtrial_servers.inference import Inference
 from fairtrial_servers.messages import to_json
 from fairtrial_servers.runtime import Runtime, check_id
@@ -76,10 +76,8 @@ class InferenceApp:
         if scope["method"] == "HEAD":
             # The app knows GET only; the server leaves out the body.
             scope = {**scope, "method": "GET"}
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
         try:
-            if declared.isdigit() and int(declared) > self._max_body:
-                raise TooLargeError(self._max_body)
+            check_length(dict(scope["headers"]).get(b"content-length"), self._max_body)
             await self._app(scope, limited(receive, self._max_body), send)
         except TooLargeError as error:
             await _answer(send, 413, _error(str(error)), [(b"connection", b"close")])
@@ -89,9 +87,7 @@ class InferenceApp:
     ) -> tuple[int, bytes, Headers]:
         try:
             headers = dict(scope["headers"])
-            length = headers.get(b"content-length")
-            if length is not None and int(length) > self._max_body:
-                raise TooLargeError(self._max_body)
+            check_length(headers.get(b"content-length"), self._max_body)
             encoding = headers.get(b"content-encoding")
             body = await read_body(receive, encoding.decode("latin-1") if encoding else None, self._max_body)
             name = name or await self._inference.only_name()

@@ -11,12 +11,15 @@ from typing import ClassVar, cast
 
 from mlserver import MLModel
 from mlserver.errors import InferenceError
+from mlserver.settings import ModelSettings
 from mlserver.types import InferenceRequest, InferenceResponse, RequestInput
 from mlserver.types import Parameters as Described
 
 from fairtrial_servers import content_types
+from fairtrial_servers.batching import Batcher
 from fairtrial_servers.errors import ModelError
 from fairtrial_servers.messages import Parameters, Request, Tensor, Wanted
+from fairtrial_servers.options import batching_of
 from fairtrial_servers.store import fetch
 from fairtrial_servers.tensors import Array, TensorSpec, decode, encode
 
@@ -39,6 +42,13 @@ class Runtime(MLModel, ABC):
 
     _signature: Signature
 
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__(settings)
+        # MLServer would batch requests before they are checked: it is told not to, and we do.
+        self._batch_settings = settings.max_batch_size, settings.max_batch_time
+        settings.max_batch_size = 0
+        self._batcher: Batcher | None = None
+
     @abstractmethod
     def open(self, path: Path, parameters: Mapping[str, str]) -> Signature:
         """Load the model at `path`, and predict once on made-up input so that the first request is no slower.
@@ -54,6 +64,11 @@ class Runtime(MLModel, ABC):
         Raises InferenceError for input that the model itself refuses.
         """
 
+    def has_independent_rows(self) -> bool:
+        """Whether the rows of several requests can be put together as those of one."""
+        signature = self._signature
+        return all(spec.shape[:1] == (-1,) for spec in (*signature.inputs, *signature.outputs))
+
     def prepare(self, path: Path, parameters: Mapping[str, str]) -> Signature:
         """`open`, and remember what the model takes."""
         self._signature = self.open(path, parameters)
@@ -65,7 +80,13 @@ class Runtime(MLModel, ABC):
         extra = parameters.extra if parameters else None
         # Relative addresses are resolved where the server is launched; here only the working folder is left.
         path = fetch(uri or "", Path.cwd())
-        self.prepare(path, {key: str(value) for key, value in (extra or {}).items()})
+        said = {key: str(value) for key, value in (extra or {}).items()}
+        batching = batching_of(said, *self._batch_settings)
+        self.prepare(path, said)
+        if batching and not self.has_independent_rows():
+            logger.warning("this model takes a fixed number of rows: max_batch_size is of no use to it")
+        elif batching:
+            self._batcher = Batcher(self.infer, batching)
         # MLServer reads the platform from the settings, whatever the attribute of the runtime says.
         self.settings.platform = self.platform
         lone = len(self._signature.inputs) == 1  # clients call it what they like
@@ -77,12 +98,14 @@ class Runtime(MLModel, ABC):
         """What MLServer calls, for what does not come by way of `inference.Inference`."""
         outputs, parameters = await self.respond(_request(payload))
         # Not validated again, for what is in it was made here. The id is MLServer's to set.
-        return InferenceResponse.model_construct(
+        response = InferenceResponse.model_construct(
             model_name=self.name,
             model_version=self.version,
             outputs=[encode(name, array) for name, array in outputs],
-            **({"parameters": Described.model_validate(parameters)} if parameters else {}),
         )
+        if parameters:
+            response.parameters = Described.model_validate(parameters)
+        return response
 
     async def respond(self, request: Request) -> tuple[list[tuple[str, Array]], Parameters]:
         """The outputs that were asked for, in order, and the parameters of the answer.
@@ -94,7 +117,10 @@ class Runtime(MLModel, ABC):
         names = self._wanted(request.outputs)
         # As far as `decode` looks they are RequestInputs.
         inputs = self.decode_inputs(cast("list[RequestInput]", request.inputs))
-        answers = self.infer(inputs, names)
+        if self._batcher is None:
+            answers = self.infer(inputs, names)
+        else:
+            answers = await self._batcher.infer(inputs, names)
         return [(name, answers[name]) for name in names], {}
 
     def decode_inputs(self, tensors: Sequence[RequestInput]) -> dict[str, Array]:

@@ -65,7 +65,7 @@ class ModelServer(MLServer):
         parts = (quiet, self._data_plane, self._model_repository_handlers)
         self._inference = Inference(self._data_plane, self._model_registry, self._settings)
         self._rest = self._rest_server = _Rest(*parts)
-        self._grpc = self._grpc_server = GrpcService(*parts)
+        self._grpc = self._grpc_server = GrpcService(quiet, self._inference, self._model_repository_handlers)
         self._kafka_server = None
         self._web: list[_Uvicorn] = []
         self._tasks: list[asyncio.Task[None]] = []
