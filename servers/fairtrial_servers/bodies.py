@@ -5,11 +5,9 @@ from __future__ import annotations
 import zlib
 
 from mlserver.errors import InferenceError, MLServerError
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
-
-#: Bytes that a body may have, packed or not, unless the setting `max_body` says another number.
-MAX_BODY = 256 * 1024 * 1024
 
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -20,7 +18,7 @@ class TooLargeError(MLServerError):
     def __init__(self, limit: int) -> None:
         super().__init__(
             f"the body is larger than the {limit} bytes that this server takes: send fewer rows at once, "
-            f"or raise max_body in its settings",
+            f"or raise the parameter max_body",
             413,
         )
 
@@ -76,7 +74,7 @@ def _unzip(body: bytes, limit: int) -> bytes:
 
 
 def limited(receive: Receive, limit: int) -> Receive:
-    """`receive` for an app that reads the body itself. It raises TooLargeError."""
+    """`receive` for an app that reads the body itself. It raises HTTPException, which FastAPI lets through."""
     size = 0
 
     async def count() -> Message:
@@ -84,7 +82,7 @@ def limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > limit:
-            raise TooLargeError(limit)
+            raise HTTPException(413, str(TooLargeError(limit)), {"connection": "close"})
         return message
 
     return count

@@ -6,7 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fairtrial_servers.errors import ModelError
+from fairtrial_servers.errors import ServerError
+
+#: Bytes that the body of a REST request may have, packed or not, unless `max_body` says another number.
+MAX_BODY = 256 * 1024 * 1024
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h)?")
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
@@ -36,12 +39,12 @@ class Caching:
 def batching_of(parameters: Mapping[str, str], rows: int, seconds: float) -> Batching | None:
     """`max_batch_size` and `max_batch_time`; `rows` and `seconds` are what MLServer's own settings say.
 
-    None when requests are not to be put together. Raises ModelError.
+    None when requests are not to be put together. Raises ServerError.
     """
     said = parameters.get("max_batch_size")
     if said is not None:
         if not (said.isascii() and said.isdecimal() and len(said) < 10):
-            raise ModelError(f'the parameter "max_batch_size" is a number of rows, not {said!r}')
+            raise ServerError(f'the parameter "max_batch_size" is a number of rows, not {said!r}')
         rows = int(said)
     if rows <= 1:
         return None
@@ -50,13 +53,13 @@ def batching_of(parameters: Mapping[str, str], rows: int, seconds: float) -> Bat
 
 
 def caching_of(parameters: Mapping[str, str]) -> Caching | None:
-    """`cache`, `cache_ttl`, `cache_timeout`, `cache_max_value`. Raises ModelError."""
+    """`cache`, `cache_ttl`, `cache_timeout`, `cache_max_value`. Raises ServerError."""
     url = parameters.get("cache", "")
     if not url:
         return None
     if not url.startswith(("redis://", "rediss://", "unix://")):
         kind = url.partition("://")[0] if "://" in url else "no scheme"
-        raise ModelError(f'the parameter "cache" is a redis:// address, and not one with {kind}')
+        raise ServerError(f'the parameter "cache" is a redis:// address, and not one with {kind}')
     return Caching(
         url,
         keep=duration(parameters, "cache_ttl", "1h"),
@@ -66,18 +69,18 @@ def caching_of(parameters: Mapping[str, str]) -> Caching | None:
 
 
 def duration(parameters: Mapping[str, str], name: str, otherwise: str) -> float:
-    """Seconds, from "5ms", "1h" or plain seconds as MLServer has them. Raises ModelError."""
+    """Seconds, from "5ms", "1h" or plain seconds as MLServer has them. Raises ServerError."""
     said = parameters.get(name, otherwise)
     found = _DURATION.fullmatch(said)
     if found is None:
-        raise ModelError(f'the parameter "{name}" is a duration such as 5ms or 1h, not {said!r}')
+        raise ServerError(f'the parameter "{name}" is a duration such as 5ms or 1h, not {said!r}')
     return float(found[1]) * _SECONDS[found[2]]
 
 
 def size(parameters: Mapping[str, str], name: str, otherwise: str) -> int:
-    """Bytes, from "1MB", "512KiB" or a plain number. Raises ModelError."""
+    """Bytes, from "1MB", "512KiB" or a plain number. Raises ServerError."""
     said = parameters.get(name, otherwise)
     found = _SIZE.fullmatch(said)
     if found is None:
-        raise ModelError(f'the parameter "{name}" is a size such as 1MB or 512KiB, not {said!r}')
+        raise ServerError(f'the parameter "{name}" is a size such as 1MB or 512KiB, not {said!r}')
     return int(found[1]) * _BYTES[found[2]]

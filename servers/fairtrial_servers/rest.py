@@ -25,9 +25,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fairtrial_servers.binary import HEADER, read_binary, to_binary, wants_binary
-from fairtrial_servers.bodies import MAX_BODY, TooLargeError, check_length, limited, read_body
+from fairtrial_servers.bodies import TooLargeError, check_length, limited, read_body
 from fairtrial_servers.inference import Inference
 from fairtrial_servers.messages import to_json
+from fairtrial_servers.options import MAX_BODY
 from fairtrial_servers.runtime import Runtime, check_id
 
 logger = logging.getLogger("fairtrial.servers")

@@ -17,9 +17,11 @@ from mlserver.types import Parameters as Described
 
 from fairtrial_servers import content_types
 from fairtrial_servers.batching import Batcher
+from fairtrial_servers.cache import AnswerCache
+from fairtrial_servers.cached_values import model_digest
 from fairtrial_servers.errors import ModelError
 from fairtrial_servers.messages import Parameters, Request, Tensor, Wanted
-from fairtrial_servers.options import batching_of
+from fairtrial_servers.options import batching_of, caching_of
 from fairtrial_servers.store import fetch
 from fairtrial_servers.tensors import Array, TensorSpec, decode, encode
 
@@ -48,6 +50,7 @@ class Runtime(MLModel, ABC):
         self._batch_settings = settings.max_batch_size, settings.max_batch_time
         settings.max_batch_size = 0
         self._batcher: Batcher | None = None
+        self._cache: AnswerCache | None = None
 
     @abstractmethod
     def open(self, path: Path, parameters: Mapping[str, str]) -> Signature:
@@ -81,8 +84,11 @@ class Runtime(MLModel, ABC):
         # Relative addresses are resolved where the server is launched; here only the working folder is left.
         path = fetch(uri or "", Path.cwd())
         said = {key: str(value) for key, value in (extra or {}).items()}
-        batching = batching_of(said, *self._batch_settings)
+        batching, caching = batching_of(said, *self._batch_settings), caching_of(said)
         self.prepare(path, said)
+        if caching:
+            kind = f"{type(self).__module__}.{type(self).__name__}"
+            self._cache = AnswerCache(caching, self.name, model_digest(path, kind, said))
         if batching and not self.has_independent_rows():
             logger.warning("this model takes a fixed number of rows: max_batch_size is of no use to it")
         elif batching:
@@ -117,11 +123,26 @@ class Runtime(MLModel, ABC):
         names = self._wanted(request.outputs)
         # As far as `decode` looks they are RequestInputs.
         inputs = self.decode_inputs(cast("list[RequestInput]", request.inputs))
-        if self._batcher is None:
-            answers = self.infer(inputs, names)
-        else:
-            answers = await self._batcher.infer(inputs, names)
+        if self._cache is None:
+            answers = await self._infer(inputs, names)
+            return [(name, answers[name]) for name in names], {}
+        key = self._cache.key(inputs, names, request.parameters)
+        kept = await self._cache.get(key)
+        if kept is not None and all(name in kept for name in names):
+            return [(name, kept[name]) for name in names], {"cached": True}
+        answers = await self._infer(inputs, names)
+        self._cache.put(key, answers)
         return [(name, answers[name]) for name in names], {}
+
+    async def _infer(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Mapping[str, Array]:
+        if self._batcher is None:
+            return self.infer(inputs, outputs)
+        return await self._batcher.infer(inputs, outputs)
+
+    async def unload(self) -> bool:
+        if self._cache is not None:
+            await self._cache.close()
+        return await super().unload()
 
     def decode_inputs(self, tensors: Sequence[RequestInput]) -> dict[str, Array]:
         """The request's tensors as arrays by input name. Raises InferenceError.
