@@ -74,7 +74,7 @@ def _unzip(body: bytes, limit: int) -> bytes:
 
 
 def limited(receive: Receive, limit: int) -> Receive:
-    """`receive` for an app that reads the body itself. It raises HTTPException, which FastAPI lets through."""
+    """`receive` for an app that reads the body itself. Raises HTTPException, which FastAPI lets through."""
     size = 0
 
     async def count() -> Message:
