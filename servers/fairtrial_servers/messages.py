@@ -106,7 +106,7 @@ def tensor(name: str, array: Array) -> dict[str, Any]:
         content, data = _strings(array)
     else:
         # orjson writes arrays as they are in memory: one flat run of the machine's own byte order.
-        data = array.ravel()
+        data = array.ravel() if array.dtype.isnative else array.astype(array.dtype.newbyteorder("=")).ravel()
     shape = answered_shape(array)
     parameters = {"content_type": content}
     return {"name": name, "shape": shape, "datatype": datatype, "parameters": parameters, "data": data}

@@ -115,7 +115,7 @@ class ModelServer(MLServer):
         self._grpc.bind()
         await self._grpc.server.start()
         answer_errors_in_one_shape(self.app)
-        apps: list[tuple[ASGIApp, socket.socket]] = [(self._front(), http)]
+        apps: list[tuple[ASGIApp, socket.socket]] = [(self.front(), http)]
         if self._settings.metrics_endpoint:
             apps.append((_Metrics(self._settings).app, metrics))
         for app, listener in apps:
@@ -140,7 +140,8 @@ class ModelServer(MLServer):
                     task.result()
             await asyncio.sleep(0.005)
 
-    def _front(self) -> ASGIApp:
+    def front(self) -> ASGIApp:
+        """What answers on the REST port: the short way, MLServer's app behind it, middlewares around both."""
         front: ASGIApp = InferenceApp(self.app, self.inference, self._max_body)
         if self._settings.gzip_enabled:
             front = GZipMiddleware(front)

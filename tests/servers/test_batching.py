@@ -184,6 +184,8 @@ def test_a_real_server_batches_over_rest_and_grpc(start, digits, digits_file, di
         answer = client.post("/v2/models/digits/infer", json=sent)
         return answer.status_code, answer.json()
 
+    whole = {"inputs": [{"name": "x", "shape": [1, 64], "datatype": "FP64", "data": data[0].tolist()}]}
+
     def rpc(index):
         row = data[index].copy()
         if index % 5 == 0:
@@ -202,6 +204,14 @@ def test_a_real_server_batches_over_rest_and_grpc(start, digits, digits_file, di
         concurrent.futures.ThreadPoolExecutor(32) as pool,
     ):
         stub = GRPCInferenceServiceStub(channel)
+        # Some leave before they are answered.
+        raw = [data[0].tobytes()]
+        leaving = pb.ModelInferRequest(model_name="digits", raw_input_contents=raw)
+        leaving.inputs.add(name="x", shape=[1, 64], datatype="FP64")
+        for _ in range(5):
+            stub.ModelInfer.future(leaving).cancel()
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/v2/models/digits/infer", json=whole, timeout=0.001)
         answers = pool.map(rest, range(48)), pool.map(rpc, range(48))
         for index, (status, content) in enumerate(answers[0]):
             assert status == (400 if index % 5 == 0 else 200), content

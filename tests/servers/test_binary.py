@@ -3,28 +3,21 @@ types of MLServer's codecs: the same answers as from JSON, and a sentence for wh
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import struct
 
 import grpc
 import httpx
-import joblib
 import numpy as np
 import pytest
-from fairtrial_servers.binary import HEADER, pack, read_binary, to_binary, unpack
+from fairtrial_servers.binary import HEADER, pack, unpack
 from fairtrial_servers.grpc_messages import to_request, to_response
-from fairtrial_servers.messages import Answer, Request, Tensor
-from fairtrial_servers.sklearn import SKLearnRuntime
+from fairtrial_servers.messages import Answer, Tensor, to_json
 from fairtrial_servers.tensors import NUMPY, TensorSpec, decode
 from mlserver.errors import InferenceError
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
-from mlserver.settings import ModelSettings
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
 PATH = "/v2/models/digits/infer"
 
@@ -144,6 +137,23 @@ def test_bytes_and_back_in_every_datatype(datatype):
     assert datatype == "BYTES" or got.flags.writeable
 
 
+def test_an_answer_is_the_same_in_json_whatever_the_order_of_its_bytes_or_axes():
+    values = np.arange(6.0).reshape(2, 3)
+    for array in (values, np.asfortranarray(values), values.astype(">f8"), values[:, ::-1][:, ::-1]):
+        (output,) = json.loads(to_json(Answer("m", None, "1", [("y", array)])))["outputs"]
+        assert (output["datatype"], output["shape"], output["data"]) == ("FP64", [2, 3], [0, 1, 2, 3, 4, 5])
+
+
+def test_what_json_has_no_word_for_is_a_null_and_bytes_that_are_no_text_are_base64():
+    odd = np.array([np.nan, np.inf, 1.5])
+    (output,) = json.loads(to_json(Answer("m", None, "1", [("y", odd)])))["outputs"]
+    assert output["data"] == [None, None, 1.5]
+    blob = np.array([b"\xff", b"a"], dtype=object)
+    (output,) = json.loads(to_json(Answer("m", None, "1", [("y", blob)])))["outputs"]
+    assert output["parameters"]["content_type"] == "base64"
+    assert [base64.b64decode(each) for each in output["data"]] == [b"\xff", b"a"]
+
+
 def test_a_tensor_need_not_be_aligned_in_the_body():
     body = b"{}x" + np.arange(4.0).tobytes()
     assert unpack(Tensor("x", [4], "FP64"), memoryview(body)[3:]).tolist() == [0, 1, 2, 3]
@@ -175,95 +185,8 @@ def test_a_boolean_is_zero_or_one():
         unpack(Tensor("x", [2], "BOOL"), b"\1\2")
 
 
-@pytest.fixture(scope="module")
-def texts(tmp_path_factory) -> SKLearnRuntime:
-    """A model of strings: the word that is in the text."""
-    path = tmp_path_factory.mktemp("texts") / "model.joblib"
-    words = ["good film", "bad film", "good", "bad"]
-    joblib.dump(make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(words, ["+", "-", "+", "-"]), path)
-    runtime = SKLearnRuntime(
-        ModelSettings(name="t", implementation=SKLearnRuntime, parameters={"uri": str(path)})
-    )
-    asyncio.run(runtime.load())
-    return runtime
-
-
-def respond(runtime, request: Request):
-    outputs, _ = asyncio.run(runtime.respond(request))
-    return Answer("t", None, "1", outputs)
-
-
 def strings(*values):
     return b"".join(struct.pack("<I", len(each)) + each for each in values)
-
-
-def test_strings_in_binary_both_ways(texts):
-    raw = strings(b"bad", b"good film")
-    head = json.dumps({"inputs": [entry(len(raw), [2], "BYTES")]}).encode()
-    answer = respond(texts, read_binary(head + raw, str(len(head))))
-    body, length = to_binary(answer, True)
-    assert body[length:] == strings(b"-", b"+")
-    message = pb.ModelInferRequest(raw_input_contents=[raw])
-    message.inputs.add(name="x", shape=[2, 1], datatype="BYTES")
-    response = to_response(respond(texts, to_request(message)), True)
-    assert list(response.raw_output_contents) == [strings(b"-", b"+")]
-    bad = json.dumps({"inputs": [entry(6, [1], "BYTES")]}).encode()
-    with pytest.raises(InferenceError, match="UTF-8"):
-        respond(texts, read_binary(bad + strings(b"\xff\xfe"), str(len(bad))))
-
-
-def text(*values, content_type=None, of_request=None, datatype="BYTES"):
-    own = {"content_type": content_type} if content_type else None
-    every = {"content_type": of_request} if of_request else None
-    return Request([Tensor("x", [len(values)], datatype, own, list(values))], parameters=every)
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [text("bad"), text("bad", content_type="str"), text("bad", of_request="str"), text("bad", of_request="np"),
-     text("bad", content_type="raw"), text("bad", of_request="pd"), text(b"bad", content_type="str"),
-     text(base64.b64encode(b"bad").decode(), content_type="base64"),
-     text(base64.b64encode(b"bad").decode(), of_request="base64"),
-     text("bad", content_type="str", of_request="base64")],
-)  # fmt: skip
-def test_strings_by_content_type(texts, request_):
-    assert respond(texts, request_).outputs[0][1].tolist() == ["-"]
-
-
-@pytest.mark.parametrize(
-    ("request_", "words"),
-    [
-        (text("bad", content_type="base64"), "not valid base64"),
-        (text("b$d", of_request="base64"), "not valid base64"),
-        (text(3, content_type="base64"), "not valid base64"),
-        (text(1.0, content_type="str", datatype="FP64"), "is for datatype BYTES, got FP64"),
-        (text("bad", content_type="datetime"), "unknown content_type 'datetime'; known here are base64, np"),
-        (text("bad", content_type="pd"), "unknown content_type 'pd'"),
-        (text("bad", of_request="pd_json"), "unknown content_type 'pd_json'"),
-        (
-            Request([Tensor("x", [1, 2], "FP64", None, [1, 2])], parameters={"content_type": "pd"}),
-            "is a column",
-        ),
-    ],
-)
-def test_a_content_type_that_does_not_fit_is_refused(texts, request_, words):
-    with pytest.raises(InferenceError, match=words):
-        respond(texts, request_)
-
-
-def test_a_frame_is_one_tensor_for_each_column(client, digits, digits_model):
-    rows = digits[0][:3]
-    columns = [
-        {"name": f"x{index}", "shape": [3, 1], "datatype": "FP64", "data": rows[:, index].tolist()}
-        for index in range(64)
-    ]
-    answer = client.post(PATH, json={"inputs": columns, "parameters": {"content_type": "pd"}})
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["outputs"][0]["data"] == digits_model.predict(rows).tolist()
-    columns[5]["shape"] = [1, 3]
-    refused = client.post(PATH, json={"inputs": columns, "parameters": {"content_type": "pd"}})
-    assert refused.status_code == 400
-    assert "x5" in refused.json()["error"]
 
 
 def test_grpc_takes_raw_and_typed_contents_in_one_request():
