@@ -1,6 +1,6 @@
 """CPU time of a request of one row, ours beside others' servers around the same model.
 
-    uv run --group dev benchmarks/serving.py [--only ours,fastapi] [--rounds 9] [--requests 1000]
+    uv run benchmarks/serving.py [--only ours,fastapi] [--rounds 9] [--requests 1000]
 
 Each server is pinned to core 0, the client to core 1. One connection, kept alive, asks for the same row again
 and again; what is measured is the CPU time of the server's processes, by which a shared machine is less of a
