@@ -9,21 +9,61 @@ from typing import Any
 import grpc
 from mlserver.errors import InferenceError, MLServerError, ModelNotFound
 from mlserver.grpc import dataplane_pb2 as pb
+from mlserver.grpc.converters import ModelInferResponseConverter
 from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from mlserver.grpc.model_repository import ModelRepositoryServicer
 from mlserver.grpc.model_repository_pb2_grpc import add_ModelRepositoryServiceServicer_to_server
 from mlserver.grpc.server import GRPCServer
 from mlserver.grpc.servicers import InferenceServicer
+from mlserver.handlers import ModelRepositoryHandlers
+from mlserver.settings import Settings
 from mlserver.types import InferenceRequest
 
 from fairtrial_servers.errors import ServerError
+from fairtrial_servers.grpc_messages import to_request, to_response
+from fairtrial_servers.inference import Inference
 from fairtrial_servers.runtime import check_id
+
+logger = logging.getLogger("fairtrial.servers")
+
+_CODES = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    404: grpc.StatusCode.NOT_FOUND,
+    422: grpc.StatusCode.FAILED_PRECONDITION,
+}
+_INTERNAL = "internal error; the server's log says more"
 
 
 class _Servicer(InferenceServicer):
-    def _InsertHeaders(
-        self, request: pb.ModelInferRequest, context: grpc.ServicerContext
-    ) -> InferenceRequest:
+    def __init__(self, inference: Inference, repository: ModelRepositoryHandlers) -> None:
+        super().__init__(inference.data_plane, repository)
+        self._inference = inference
+
+    async def ModelInfer(
+        self, request: pb.ModelInferRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> Any:
+        try:
+            return await self._infer(request, context)
+        except MLServerError as error:
+            code, sentence = _CODES.get(error.status_code, grpc.StatusCode.UNKNOWN), str(error)
+        except Exception:
+            logger.exception("an inference request failed")
+            code, sentence = grpc.StatusCode.INTERNAL, _INTERNAL
+        return await context.abort(code, sentence)
+
+    async def _infer(self, request: pb.ModelInferRequest, context: Any) -> pb.ModelInferResponse:
+        name, version = request.model_name, request.model_version or None
+        raw = bool(request.raw_input_contents)
+        runtime = await self._inference.find(name, version)
+        if runtime is None:
+            result = await self._data_plane.infer(self._InsertHeaders(request, context), name, version)
+            self._SetTrailingMetadata(result, context)
+            return ModelInferResponseConverter.from_types(result, use_raw=raw)
+        answer = await self._inference.answer(runtime, version, to_request(request))
+        context.set_trailing_metadata(tuple(self._inference.headers(runtime, version, answer.id)))
+        return to_response(answer, raw)
+
+    def _InsertHeaders(self, request: pb.ModelInferRequest, context: Any) -> InferenceRequest:
         check_id(request.id)
         try:
             return super()._InsertHeaders(request, context)
@@ -53,12 +93,16 @@ class GrpcService(GRPCServer):
 
     server: grpc.aio.Server
 
+    def __init__(self, settings: Settings, inference: Inference, repository: ModelRepositoryHandlers) -> None:
+        super().__init__(settings, inference.data_plane, repository)
+        self._inference = inference
+
     def bind(self) -> None:
         """Take the port. Raises ServerError when it is taken."""
         # By default gRPC lets a second server share the port, and requests would go to either.
         self.server = grpc.aio.server(options=[*self._get_options(), ("grpc.so_reuseport", 0)])
         add_GRPCInferenceServiceServicer_to_server(
-            _Servicer(self._data_plane, self._model_repository_handlers), self.server
+            _Servicer(self._inference, self._model_repository_handlers), self.server
         )
         add_ModelRepositoryServiceServicer_to_server(
             ModelRepositoryServicer(self._model_repository_handlers), self.server

@@ -58,6 +58,9 @@ class MLflowRuntime(Runtime):
     def decode_inputs(self, tensors: Sequence[RequestInput]) -> dict[str, Array]:
         return self._inside.decode_inputs(tensors)
 
+    def has_independent_rows(self) -> bool:
+        return self._inside.has_independent_rows()
+
     def infer(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Mapping[str, Array]:
         return self._inside.infer(inputs, outputs)
 

@@ -84,6 +84,10 @@ class OnnxRuntime(Runtime):
         check_rows({name: array for name, array in arrays.items() if name in self._batched})
         return arrays
 
+    def has_independent_rows(self) -> bool:
+        rows = all(spec.name in self._batched for spec in self._signature.inputs)
+        return rows and super().has_independent_rows()
+
     def infer(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Mapping[str, Array]:
         try:
             answers = self._session.run(list(outputs), dict(inputs))

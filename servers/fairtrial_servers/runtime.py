@@ -7,13 +7,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from mlserver import MLModel
 from mlserver.errors import InferenceError
+from mlserver.settings import ModelSettings
 from mlserver.types import InferenceRequest, InferenceResponse, RequestInput
+from mlserver.types import Parameters as Described
 
+from fairtrial_servers import content_types
+from fairtrial_servers.batching import Batcher
+from fairtrial_servers.cache import AnswerCache
+from fairtrial_servers.cached_values import model_digest
 from fairtrial_servers.errors import ModelError
+from fairtrial_servers.messages import Parameters, Request, Tensor, Wanted
+from fairtrial_servers.options import batching_of, caching_of
 from fairtrial_servers.store import fetch
 from fairtrial_servers.tensors import Array, TensorSpec, decode, encode
 
@@ -36,6 +44,14 @@ class Runtime(MLModel, ABC):
 
     _signature: Signature
 
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__(settings)
+        # MLServer would batch requests before they are checked: it is told not to, and we do.
+        self._batch_settings = settings.max_batch_size, settings.max_batch_time
+        settings.max_batch_size = 0
+        self._batcher: Batcher | None = None
+        self._cache: AnswerCache | None = None
+
     @abstractmethod
     def open(self, path: Path, parameters: Mapping[str, str]) -> Signature:
         """Load the model at `path`, and predict once on made-up input so that the first request is no slower.
@@ -51,6 +67,11 @@ class Runtime(MLModel, ABC):
         Raises InferenceError for input that the model itself refuses.
         """
 
+    def has_independent_rows(self) -> bool:
+        """Whether the rows of several requests can be put together as those of one."""
+        signature = self._signature
+        return all(spec.shape[:1] == (-1,) for spec in (*signature.inputs, *signature.outputs))
+
     def prepare(self, path: Path, parameters: Mapping[str, str]) -> Signature:
         """`open`, and remember what the model takes."""
         self._signature = self.open(path, parameters)
@@ -62,7 +83,16 @@ class Runtime(MLModel, ABC):
         extra = parameters.extra if parameters else None
         # Relative addresses are resolved where the server is launched; here only the working folder is left.
         path = fetch(uri or "", Path.cwd())
-        self.prepare(path, {key: str(value) for key, value in (extra or {}).items()})
+        said = {key: str(value) for key, value in (extra or {}).items()}
+        batching, caching = batching_of(said, *self._batch_settings), caching_of(said)
+        self.prepare(path, said)
+        if caching:
+            kind = f"{type(self).__module__}.{type(self).__name__}"
+            self._cache = AnswerCache(caching, self.name, model_digest(path, kind, said))
+        if batching and not self.has_independent_rows():
+            logger.warning("this model takes a fixed number of rows: max_batch_size is of no use to it")
+        elif batching:
+            self._batcher = Batcher(self.infer, batching)
         # MLServer reads the platform from the settings, whatever the attribute of the runtime says.
         self.settings.platform = self.platform
         lone = len(self._signature.inputs) == 1  # clients call it what they like
@@ -71,15 +101,48 @@ class Runtime(MLModel, ABC):
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        check_id(payload.id)
-        names = self._wanted(payload)
-        answers = self.infer(self.decode_inputs(payload.inputs), names)
+        """What MLServer calls, for what does not come by way of `inference.Inference`."""
+        outputs, parameters = await self.respond(_request(payload))
         # Not validated again, for what is in it was made here. The id is MLServer's to set.
-        return InferenceResponse.model_construct(
+        response = InferenceResponse.model_construct(
             model_name=self.name,
             model_version=self.version,
-            outputs=[encode(name, answers[name]) for name in names],
+            outputs=[encode(name, array) for name, array in outputs],
         )
+        if parameters:
+            response.parameters = Described.model_validate(parameters)
+        return response
+
+    async def respond(self, request: Request) -> tuple[list[tuple[str, Array]], Parameters]:
+        """The outputs that were asked for, in order, and the parameters of the answer.
+
+        Raises InferenceError for what the client did wrong.
+        """
+        check_id(request.id)
+        content_types.apply(request)
+        names = self._wanted(request.outputs)
+        # As far as `decode` looks they are RequestInputs.
+        inputs = self.decode_inputs(cast("list[RequestInput]", request.inputs))
+        if self._cache is None:
+            answers = await self._infer(inputs, names)
+            return [(name, answers[name]) for name in names], {}
+        key = self._cache.key(inputs, names, request.parameters)
+        kept = await self._cache.get(key)
+        if kept is not None and all(name in kept for name in names):
+            return [(name, kept[name]) for name in names], {"cached": True}
+        answers = await self._infer(inputs, names)
+        self._cache.put(key, answers)
+        return [(name, answers[name]) for name in names], {}
+
+    async def _infer(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Mapping[str, Array]:
+        if self._batcher is None:
+            return self.infer(inputs, outputs)
+        return await self._batcher.infer(inputs, outputs)
+
+    async def unload(self) -> bool:
+        if self._cache is not None:
+            await self._cache.close()
+        return await super().unload()
 
     def decode_inputs(self, tensors: Sequence[RequestInput]) -> dict[str, Array]:
         """The request's tensors as arrays by input name. Raises InferenceError.
@@ -95,15 +158,38 @@ class Runtime(MLModel, ABC):
         check_rows(arrays)
         return arrays
 
-    def _wanted(self, payload: InferenceRequest) -> list[str]:
-        if not payload.outputs:
+    def _wanted(self, outputs: Sequence[Wanted] | None) -> list[str]:
+        if not outputs:
             return list(self._signature.defaults)
         offered = [spec.name for spec in self._signature.outputs]
-        names = list(dict.fromkeys(output.name for output in payload.outputs))
+        names = list(dict.fromkeys(output.name for output in outputs))
         for name in names:
             if name not in offered:
                 raise InferenceError(f'unknown output "{name}": this model gives {", ".join(offered)}')
         return names
+
+
+def _request(payload: InferenceRequest) -> Request:
+    """MLServer's request as ours."""
+    return Request(
+        inputs=[
+            Tensor(
+                entry.name,
+                list(entry.shape),
+                str(getattr(entry.datatype, "value", entry.datatype)),
+                _dump(entry.parameters),
+                getattr(entry.data, "root", entry.data),
+            )
+            for entry in payload.inputs
+        ],
+        outputs=[Wanted(entry.name, _dump(entry.parameters)) for entry in payload.outputs or ()],
+        id=payload.id,
+        parameters=_dump(payload.parameters),
+    )
+
+
+def _dump(parameters: Described | None) -> Parameters | None:
+    return parameters.model_dump() if parameters is not None else None
 
 
 def decode_named(

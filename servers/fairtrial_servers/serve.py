@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from fairtrial_servers.errors import ServerError
+from fairtrial_servers.options import MAX_BODY, size
 from fairtrial_servers.ports import take
 from fairtrial_servers.store import fetch
 
@@ -28,6 +29,12 @@ GRACE = 5.0
 
 #: MLServer's own ports.
 _PORTS = {"http": 8080, "grpc": 8081, "metrics": 8082}
+
+#: The parameter `cache` of all models, but for servers whose settings say that answers are not to be cached.
+_CACHE = "FAIRTRIAL_CACHE"
+
+#: The largest body of a REST request, where neither the model's parameters nor the settings say `max_body`.
+_MAX_BODY = "FAIRTRIAL_MAX_BODY"
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -78,13 +85,18 @@ async def _serve(folder: Path, stop: _Stop) -> None:
     listeners = {kind: take(kind, host, port) for kind, port in ports.items()}
     parameters = model.get("parameters") or {}
     parameters["uri"] = str(fetch(parameters.get("uri", ""), folder))
+    extra = parameters.get("extra") or {}
+    if os.environ.get(_CACHE) and settings.get("cache_enabled") is not False:
+        parameters["extra"] = {"cache": os.environ[_CACHE], **extra}
+    limit = extra.get("max_body", settings.get("max_body", os.environ.get(_MAX_BODY, MAX_BODY)))
+    max_body = size({"max_body": str(limit)}, "max_body", "")
 
     from mlserver.settings import ModelSettings, Settings
 
     from fairtrial_servers.server import ModelServer
 
     try:
-        server = ModelServer(Settings(**settings, model_repository_root=str(folder)))
+        server = ModelServer(Settings(**settings, model_repository_root=str(folder)), max_body)
         model_settings = ModelSettings(**{**model, "parameters": parameters})
     except ValueError as error:
         raise ServerError(f"the settings in {folder} are not MLServer's: {error}".splitlines()[0]) from error

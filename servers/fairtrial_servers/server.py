@@ -20,14 +20,19 @@ from typing import Any
 
 import uvicorn
 from mlserver import MLServer
-from mlserver.handlers import DataPlane
 from mlserver.metrics import MetricsServer
 from mlserver.rest import RESTServer
-from mlserver.settings import ModelSettings
+from mlserver.settings import ModelSettings, Settings
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
 
 from fairtrial_servers.errors import ModelError, ServerError
 from fairtrial_servers.grpc_service import GrpcService
+from fairtrial_servers.inference import Inference
+from fairtrial_servers.options import MAX_BODY
 from fairtrial_servers.rest import InferenceApp, answer_errors_in_one_shape
+from fairtrial_servers.runtime import Runtime
 
 #: Seconds that requests in flight have to finish when the server is told to stop.
 DRAIN = 2
@@ -54,17 +59,28 @@ class _Metrics(MetricsServer):
 
 
 class ModelServer(MLServer):
-    """One MLServer for one model: `load`, `serve`, then `finish`."""
+    """One MLServer for one model: `load`, `serve`, then `finish`.
+
+    max_body: bytes that the body of a REST request may have.
+    """
+
+    def __init__(self, settings: Settings, max_body: int = MAX_BODY) -> None:
+        super().__init__(settings)
+        self._max_body = max_body
 
     def _add_signal_handlers(self) -> None:
         """The process has handlers of its own (serve.py)."""
 
     def _create_servers(self) -> None:
         # Without the endpoint MLServer installs no middleware; the metrics port is served here.
-        quiet = self._settings.model_copy(update={"metrics_endpoint": None})
+        quiet = self._settings.model_copy(
+            # These two stand in front of the short way for inference requests as well (`serve`).
+            update={"metrics_endpoint": None, "gzip_enabled": False, "cors_settings": None}
+        )
         parts = (quiet, self._data_plane, self._model_repository_handlers)
+        self._inference = Inference(self._data_plane, self._model_registry, self._settings)
         self._rest = self._rest_server = _Rest(*parts)
-        self._grpc = self._grpc_server = GrpcService(*parts)
+        self._grpc = self._grpc_server = GrpcService(quiet, self._inference, self._model_repository_handlers)
         self._kafka_server = None
         self._web: list[_Uvicorn] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -75,18 +91,21 @@ class ModelServer(MLServer):
         return self._rest.app
 
     @property
-    def data_plane(self) -> DataPlane:
-        return self._data_plane
+    def inference(self) -> Inference:
+        """The way to the model that REST and gRPC share."""
+        return self._inference
 
     async def load(self, model: ModelSettings) -> None:
         """Load the model. Raises ModelError whatever the runtime's own error was."""
         try:
-            await self._model_registry.load(model)
+            loaded = await self._model_registry.load(model)
         except ServerError:
             raise
         except Exception as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise ModelError(f"{type(error).__name__}: {reason}") from error
+        if isinstance(loaded, Runtime):
+            self._settings.extensions = [*self._settings.extensions, "binary_tensor_data"]
 
     async def serve(self, http: socket.socket, metrics: socket.socket) -> None:
         """Begin to answer, on sockets that are bound; returns once all ports do.
@@ -96,7 +115,7 @@ class ModelServer(MLServer):
         self._grpc.bind()
         await self._grpc.server.start()
         answer_errors_in_one_shape(self.app)
-        apps = [(InferenceApp(self.app, self.data_plane), http)]
+        apps: list[tuple[ASGIApp, socket.socket]] = [(self.front(), http)]
         if self._settings.metrics_endpoint:
             apps.append((_Metrics(self._settings).app, metrics))
         for app, listener in apps:
@@ -107,6 +126,8 @@ class ModelServer(MLServer):
                     access_log=False,
                     log_config=None,
                     ws="none",
+                    proxy_headers=False,
+                    server_header=False,
                     lifespan="off",
                     timeout_graceful_shutdown=DRAIN,
                 )
@@ -118,6 +139,15 @@ class ModelServer(MLServer):
                 if task.done():
                     task.result()
             await asyncio.sleep(0.005)
+
+    def front(self) -> ASGIApp:
+        """What answers on the REST port: the short way, MLServer's app behind it, middlewares around both."""
+        front: ASGIApp = InferenceApp(self.app, self.inference, self._max_body)
+        if self._settings.gzip_enabled:
+            front = GZipMiddleware(front)
+        if self._settings.cors_settings is not None:
+            front = CORSMiddleware(front, **self._settings.cors_settings.model_dump())
+        return front
 
     async def finish(self) -> None:
         """Let requests in flight finish, for DRAIN seconds at most, and close all ports."""

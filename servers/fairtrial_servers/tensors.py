@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from mlserver.errors import InferenceError
@@ -25,7 +25,8 @@ _INTEGERS = {name: np.dtype(name.lower()) for name in
              ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")}  # fmt: skip
 _FLOATS = {"FP16": np.dtype("float16"), "FP32": np.dtype("float32"), "FP64": np.dtype("float64")}
 NUMPY = {**_INTEGERS, **_FLOATS, "BOOL": np.dtype("bool"), "BYTES": np.dtype("object")}
-_DATATYPES = {dtype.name: name for name, dtype in NUMPY.items()}
+_DATATYPES = {dtype: name for name, dtype in NUMPY.items()}
+_BY_NAME = {dtype.name: name for name, dtype in NUMPY.items()}
 NUMERIC = frozenset(NUMPY) - {"BYTES"}
 
 # How MLServer's own clients are told to read a tensor: StringCodec, NumpyCodec.
@@ -85,13 +86,17 @@ def decode(tensor: RequestInput, spec: TensorSpec, *, missing: bool = False) -> 
         raise InferenceError(f'input "{name}": expected datatype {spec.datatype}, got {sent}')
     shape = tuple(tensor.shape)
     _check_shape(shape, spec)
-    flat = _flatten(tensor.data, shape, name)
+    data: object = tensor.data
+    # What came in binary is an array already.
+    flat = cast("Array", data) if isinstance(data, np.ndarray) else _flatten(data, shape, name)
     if len(flat) != prod(shape):
         raise InferenceError(
             f'input "{name}": shape {list(shape)} holds {prod(shape)} elements, but data has {len(flat)}'
         )
     if spec.datatype == "BYTES":
         array = _strings(flat, name, missing=missing)
+    elif isinstance(flat, np.ndarray):
+        array = _fit(flat, sent, spec)
     else:
         array = _numbers(flat, sent, spec, missing=missing)
     return array if len(spec.shape) == 1 else array.reshape(shape)
@@ -149,13 +154,19 @@ def _numbers(flat: Sequence[Any], sent: str, spec: TensorSpec, *, missing: bool)
         if not (missing and wrong == {_NONE} and dtype.kind == "f"):
             raise _misfit(flat, wrong, sent, spec.name)
         flat = [np.nan if value is None else value for value in flat]
-    if dtype.kind == "b" and sent != "BOOL":
-        raise InferenceError(f'input "{spec.name}": expected datatype BOOL, got {sent}')
     try:
         # Through the sent type first: 300 is no INT8, whatever the model would make of it.
         source = np.array(flat, dtype=NUMPY[sent] if sent in _INTEGERS else np.float64)
     except (OverflowError, ValueError):
         raise InferenceError(f'input "{spec.name}": a number does not fit in {sent}') from None
+    return _fit(source, sent, spec)
+
+
+def _fit(source: Array, sent: str, spec: TensorSpec) -> Array:
+    """The numbers in the dtype of the model. Raises InferenceError for one that it does not hold."""
+    dtype = NUMPY[spec.datatype]
+    if dtype.kind == "b" and sent != "BOOL":
+        raise InferenceError(f'input "{spec.name}": expected datatype BOOL, got {sent}')
     if source.dtype == dtype:
         return source
     with np.errstate(invalid="ignore", over="ignore"):
@@ -167,7 +178,7 @@ def _numbers(flat: Sequence[Any], sent: str, spec: TensorSpec, *, missing: bool)
     return array
 
 
-def _strings(flat: Sequence[Any], name: str, *, missing: bool) -> Array:
+def _strings(flat: Sequence[Any] | Array, name: str, *, missing: bool) -> Array:
     found = set(map(type, flat))
     wrong = found - _ACCEPTS["BYTES"]
     if wrong and not (missing and wrong == {_NONE}):
@@ -180,7 +191,7 @@ def _strings(flat: Sequence[Any], name: str, *, missing: bool) -> Array:
     return array
 
 
-def _misfit(flat: Sequence[Any], wrong: set[type], sent: str, name: str) -> InferenceError:
+def _misfit(flat: Sequence[Any] | Array, wrong: set[type], sent: str, name: str) -> InferenceError:
     position = next(index for index, value in enumerate(flat) if type(value) in wrong)
     return InferenceError(
         f'input "{name}": expected {sent} values, got {_word(type(flat[position]))} at position {position}'
@@ -193,7 +204,8 @@ def _word(kind: type) -> str:
 
 def datatype_of(array: Array) -> str:
     """The V2 datatype in which `array` is answered: that of its dtype, or BYTES for all that has none."""
-    return _DATATYPES.get(array.dtype.name, "BYTES")
+    # By the dtype itself where that is known: its name is made anew at each look, and costs 6 us.
+    return _DATATYPES.get(array.dtype) or _BY_NAME.get(array.dtype.name, "BYTES")
 
 
 def encode(name: str, array: Array) -> ResponseOutput:

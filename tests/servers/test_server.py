@@ -12,8 +12,9 @@ from fairtrial_servers.rest import InferenceApp, answer_errors_in_one_shape
 from fairtrial_servers.server import ModelServer
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
-from mlserver.settings import ModelSettings, Settings
+from mlserver.settings import CORSSettings, ModelSettings, Settings
 from mlserver.types import InferenceRequest, InferenceResponse
+from starlette.types import ASGIApp
 
 SENT = {"inputs": [{"name": "x", "shape": [2, 1], "datatype": "FP64", "data": [1.5, 2.5]}]}
 
@@ -38,14 +39,14 @@ def app() -> Iterator[tuple[ModelServer, InferenceApp]]:
     server = ModelServer(Settings(debug=False, parallel_workers=0, gzip_enabled=False))
     asyncio.run(server.load(ModelSettings(name="foreign", implementation=Foreign)))
     answer_errors_in_one_shape(server.app)
-    return server, InferenceApp(server.app, server.data_plane)
+    return server, InferenceApp(server.app, server.inference)
 
 
-def post(app: InferenceApp, path: str, content: object) -> httpx.Response:
+def post(app: ASGIApp, path: str, content: object, headers: dict[str, str] | None = None) -> httpx.Response:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
-            return await client.post(path, json=content)
+            return await client.post(path, json=content, headers=headers)
 
     return asyncio.run(ask())
 
@@ -80,3 +81,15 @@ def test_an_id_cannot_add_headers_to_the_answer(app):
 def test_its_failure_to_load_is_told_in_a_sentence(app):
     with pytest.raises(ModelError, match="KeyError: 'weights'"):
         asyncio.run(app[0].load(ModelSettings(name="broken", implementation=Broken)))
+
+
+def test_packed_answers_and_other_origins_are_had_on_the_short_way_too(app, monkeypatch):
+    server = app[0]
+    monkeypatch.setattr(server._settings, "gzip_enabled", True)
+    monkeypatch.setattr(server._settings, "cors_settings", CORSSettings(allow_origins=["http://there"]))
+    many = {"inputs": [{**SENT["inputs"][0], "shape": [2000, 1], "data": [1.5] * 2000}]}
+    headers = {"origin": "http://there", "accept-encoding": "gzip"}
+    answer = post(server.front(), "/v2/models/foreign/infer", many, headers)
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["access-control-allow-origin"] == "http://there"
+    assert answer.json()["outputs"][0]["data"] == [3.0] * 2000
