@@ -83,7 +83,7 @@ class ObjectStore(ABC):
             info = filesystem.info(path)
             if info["type"] == "file":
                 name = path.partition("?")[0].rpartition("/")[2]
-                return _Found({name: info}, lone=True)
+                return _Found({name: {**info, "name": path}}, lone=True)  # with the version that is asked for
         prefix = path.rstrip("/") + "/"
         listed: Mapping[str, Mapping[str, Any]] = filesystem.find(prefix, detail=True)
         objects = {
