@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import adlfs
 import aiohttp
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from fairtrial_servers.errors import ModelError
 from fairtrial_servers.store.addresses import shown
@@ -26,7 +26,7 @@ _ENDPOINTS = (".dfs.core.windows.net", ".blob.core.windows.net")
 
 class AzureStore(ObjectStore):
     denied = (PermissionError, ClientAuthenticationError)
-    failures = (AzureError, HttpResponseError, aiohttp.ClientError, ValueError)
+    failures = (AzureError, aiohttp.ClientError, ValueError)
     credentials = (
         "AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN, "
         "or what azure-identity finds"
@@ -61,7 +61,14 @@ class AzureStore(ObjectStore):
             use_listings_cache=False,
             skip_instance_cache=True,
         )
+        # adlfs hands no such setting on; by its own the library is silent for a minute and a half.
+        retry = getattr(getattr(filesystem.service_client, "_config", None), "retry_policy", None)
+        if retry is not None:
+            retry.total_retries, retry.initial_backoff, retry.increment_base = 2, 0.5, 1
         return filesystem, f"{container}/{path}"
+
+    def is_denied(self, error: BaseException) -> bool:
+        return super().is_denied(error) or getattr(error, "status_code", None) in (401, 403)
 
     def stamp(self, info: Mapping[str, Any]) -> str | None:
         return info.get("etag") or None

@@ -56,6 +56,10 @@ class ObjectStore(ABC):
         del filesystem, info, md5
         return True
 
+    def is_denied(self, error: BaseException) -> bool:
+        """Whether the store is there and lets nobody in."""
+        return isinstance(error, self.denied)
+
     def identity(self, uri: str) -> str:
         return uri
 
@@ -115,11 +119,11 @@ class ObjectStore(ABC):
             yield
         except FileNotFoundError:
             raise ModelError(f"there is no model at {where}") from None
-        except self.denied as error:
-            raise ModelError(
-                f"{where} may not be read: {said(error, uri)}; credentials come from {self.credentials}"
-            ) from None
-        except (OSError, *self.failures) as error:
+        except (OSError, *self.denied, *self.failures) as error:
             if isinstance(error, OSError) and error.errno in _OWN_DISK:
                 raise
+            if self.is_denied(error):
+                raise ModelError(
+                    f"{where} may not be read: {said(error, uri)}; credentials come from {self.credentials}"
+                ) from None
             raise UnreachableError(f"{where} cannot be fetched: {said(error, uri)}") from None
