@@ -9,6 +9,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 #: What is read, by scheme; each with an example. `sql+` stands for all dialects of SQLAlchemy.
@@ -69,27 +70,27 @@ def wrong_with(uri: str) -> str | None:
     kind = scheme(uri)
     if not uri.strip():
         return "a path or an address, got nothing"
-    if kind == "":
-        return None
-    if kind not in EXAMPLES and not kind.startswith("sql+"):
+    if kind and kind not in EXAMPLES and not kind.startswith("sql+"):
         return f'a path or an address, got "{kind}:"{_meant(kind)}'
-    if kind == "file":
-        return (
-            None if uri.startswith("file:///") else 'three slashes, as in file:///srv/models, after "file:"'
-        )
+    if kind == "file" and not uri.startswith("file:///"):
+        return 'three slashes, as in file:///srv/models, after "file:"'
     if kind in _MLFLOW:
         pattern, form = _MLFLOW[kind]
         return None if re.fullmatch(pattern, pinned(uri)[0]) else f"{form}, got {shown(uri)!r}"
+    return _wrong_with_url(kind, uri) if is_remote(uri) else None
+
+
+def _wrong_with_url(kind: str, uri: str) -> str | None:
     try:
         parts = urlsplit(pinned(uri)[0])
         _ = parts.port if kind not in _AZURE else None
     except ValueError:
-        return f"an address such as {_example(kind)}, got one that cannot be read"
+        return f"an address such as {EXAMPLES.get(kind, EXAMPLES['sql+'])}, got one that cannot be read"
     if kind.startswith("sql+"):
-        asked = dict(parse_qsl(parts.query))
-        return None if asked.get("key") else f"the model's key in the query, as in {EXAMPLES['sql+']}"
-    whole = bool(parts.netloc and parts.path.strip("/"))
-    return None if whole else f"an address such as {_example(kind)}, got {shown(uri)!r}"
+        there = dict(parse_qsl(parts.query)).get("key")
+        return None if there else f"the model's key in the query, as in {EXAMPLES['sql+']}"
+    whole = parts.netloc and parts.path.strip("/")
+    return None if whole else f"an address such as {EXAMPLES[kind]}, got {shown(uri)!r}"
 
 
 def credentials_in(uri: str) -> bool:
@@ -131,6 +132,20 @@ def said(error: BaseException, uri: str) -> str:
     return without_secrets(str(error), uri) or type(error).__name__
 
 
+def model_name(uri: str) -> str:
+    """What the model at an address, or the file or folder at a path, may be called."""
+    kind = scheme(uri)
+    if kind in ("", "file"):
+        return Path(unquote(urlsplit(uri).path) if kind else uri).absolute().stem
+    parts = urlsplit(pinned(uri)[0])
+    if kind.startswith("sql+"):
+        return dict(parse_qsl(parts.query)).get("key") or "model"
+    if kind == "models":
+        return re.split("[/@]", parts.path.strip("/"))[0]
+    last = unquote(parts.path.rstrip("/").rpartition("/")[2]) or parts.netloc.partition("@")[0]
+    return re.sub(r"(\.tar)?\.[A-Za-z][A-Za-z0-9]*$", "", last) or last
+
+
 def names(kinds: Iterable[str]) -> str:
     """Schemes, for a message."""
     return ", ".join(
@@ -139,7 +154,7 @@ def names(kinds: Iterable[str]) -> str:
 
 
 def _secrets_of(uri: str) -> Iterator[str]:
-    """The password, and the values of the query that are not known to be harmless, as written and as meant."""
+    """The password, and what in the query tells of letting somebody in, as written and as meant."""
     if not is_remote(uri):
         return
     try:
@@ -159,7 +174,9 @@ def _secrets_of(uri: str) -> Iterator[str]:
             yield from (value, unquote(value))
 
 
-_TELLING = re.compile(r"sig|token|secret|pass|pwd|credential|auth|key", re.IGNORECASE)
+_TELLING = re.compile(
+    r"sig|token|secret|passw|pwd|credential|auth|(api|access|account)[-_]?key|(^|[-_.])key$", re.IGNORECASE
+)
 
 
 def _lets_in(name: str) -> bool:
@@ -169,10 +186,6 @@ def _lets_in(name: str) -> bool:
 def _is_container(parts: SplitResult) -> bool:
     """In Azure's addresses what stands before the @ is the container, with no password."""
     return ":" not in parts.netloc.rpartition("@")[0]
-
-
-def _example(kind: str) -> str:
-    return EXAMPLES[kind]
 
 
 def _meant(kind: str) -> str:

@@ -6,27 +6,29 @@ for `az://container/path`, in AZURE_STORAGE_ACCOUNT_NAME or AZURE_STORAGE_CONNEC
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import adlfs
-import aiohttp
-from azure.core.exceptions import AzureError, ClientAuthenticationError
-
 from fairtrial_servers.errors import ModelError
 from fairtrial_servers.store.addresses import shown
 from fairtrial_servers.store.objects import ObjectStore
+
+# By name: they come with an extra, and the code is checked where it is not installed, too.
+_adlfs: Any = importlib.import_module("adlfs")
+_aiohttp: Any = importlib.import_module("aiohttp")
+_azure: Any = importlib.import_module("azure.core.exceptions")
 
 _ACCOUNT = re.compile(r"AccountName=([^;]+)")
 _ENDPOINTS = (".dfs.core.windows.net", ".blob.core.windows.net")
 
 
 class AzureStore(ObjectStore):
-    denied = (PermissionError, ClientAuthenticationError)
-    failures = (AzureError, aiohttp.ClientError, ValueError)
+    denied = (PermissionError, _azure.ClientAuthenticationError)
+    failures = (_azure.AzureError, _aiohttp.ClientError, ValueError)
     credentials = (
         "AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN, "
         "or what azure-identity finds"
@@ -46,14 +48,15 @@ class AzureStore(ObjectStore):
         connected = _ACCOUNT.search(connection) if connection else None
         if account and connected and connected[1] != account:
             raise ModelError(
-                f"{shown(uri)} is in the account {account}, but AZURE_STORAGE_CONNECTION_STRING is for {connected[1]}"
+                f"{shown(uri)} is in the account {account}, but AZURE_STORAGE_CONNECTION_STRING is for "
+                f"{connected[1]}"
             )
         if not (account or connection or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME")):
             raise ModelError(
-                f"{shown(uri)} says no account: set AZURE_STORAGE_ACCOUNT_NAME or AZURE_STORAGE_CONNECTION_STRING, "
-                f"or write abfs://{container}@ACCOUNT.dfs.core.windows.net/{path}"
+                f"{shown(uri)} says no account: set AZURE_STORAGE_ACCOUNT_NAME or "
+                f"AZURE_STORAGE_CONNECTION_STRING, or write abfs://{container}@ACCOUNT.dfs.core.windows.net/{path}"
             )
-        filesystem = adlfs.AzureBlobFileSystem(
+        filesystem = _adlfs.AzureBlobFileSystem(
             account_name=account,
             connection_timeout=int(min(self._timeout, 10)) or 1,
             read_timeout=int(self._timeout) or 1,
@@ -74,6 +77,7 @@ class AzureStore(ObjectStore):
         return info.get("etag") or None
 
     def check(self, filesystem: Any, info: Mapping[str, Any], md5: bytes) -> bool:
+        del filesystem
         settings = info.get("content_settings") or {}
         stated = settings.get("content_md5")
         return not stated or bytes(stated) == md5

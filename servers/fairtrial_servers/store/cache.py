@@ -149,5 +149,6 @@ class Cache:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             what = "the disk is full" if full else f"{error.strerror or error}"
             raise ModelError(
-                f"{shown(uri)} cannot be kept in the cache {self._root}: {what}; FAIRTRIAL_CACHE names another folder"
+                f"{shown(uri)} cannot be kept in the cache {self._root}: {what}; "
+                f"FAIRTRIAL_CACHE names another folder"
             ) from error

@@ -72,7 +72,8 @@ class Entries:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise ModelError(
-                f"the cache {root} cannot be written to: {error.strerror}; FAIRTRIAL_CACHE names another folder"
+                f"the cache {root} cannot be written to: {error.strerror}; "
+                f"FAIRTRIAL_CACHE names another folder"
             ) from error
 
     def find(self, key: str) -> Entry | None:
@@ -170,8 +171,8 @@ class Entries:
             lock.release()
         if total + size > self._most:
             raise ModelError(
-                f"the cache {self._root} has no room for {in_words(size)}: models in use take {in_words(total)} "
-                f"of {in_words(self._most)}; FAIRTRIAL_CACHE_SIZE says how much it keeps"
+                f"the cache {self._root} has no room for {in_words(size)}: models in use take "
+                f"{in_words(total)} of {in_words(self._most)}; FAIRTRIAL_CACHE_SIZE says how much it keeps"
             )
 
     def _remove(self, folder: Path) -> None:

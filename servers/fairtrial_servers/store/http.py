@@ -25,10 +25,14 @@ _CONNECT_SECONDS = 10.0
 _MOST_REDIRECTS = 10
 #: Seconds before each further attempt where the server fails or the connection breaks.
 PAUSES = (0.5, 2.0)
-_NOT_MODIFIED = 304
+_OK, _NOT_MODIFIED = 200, 304
 _BUSY = (408, 425, 429)
-_WHY = {401: "it asks for credentials, which ~/.netrc may hold", 403: "access is denied", 404: "there is none",
-        410: "it is gone"}  # fmt: skip
+_WHY = {
+    401: "it asks for credentials, which ~/.netrc may hold",
+    403: "access is denied",
+    404: "there is none",
+    410: "it is gone",
+}
 
 # httpx logs whole addresses, and those may hold a signature that lets one in.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -82,8 +86,8 @@ class HttpStore:
         chunked = "chunked" in answer.headers.get("transfer-encoding", "")
         if length is None and not chunked and answer.http_version != "HTTP/2" and not checks:
             raise ModelError(
-                f"{shown(uri)}: the server says neither how long the file is nor where it ends, so that nobody "
-                f"could tell whether all of it came"
+                f"{shown(uri)}: the server says neither how long the file is nor where it ends, so that "
+                f"nobody could tell whether all of it came"
             )
         size = int(length) if length is not None and length.isdecimal() and plain else None
         if size is not None:
@@ -117,7 +121,7 @@ def _netrc() -> httpx.Auth | None:
 
 def _check_status(uri: str, answer: httpx.Response) -> None:
     status = answer.status_code
-    if status == httpx.codes.OK:
+    if status == _OK:
         return
     if status >= 500 or status in _BUSY:
         raise UnreachableError(

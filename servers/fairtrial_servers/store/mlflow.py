@@ -1,7 +1,7 @@
 """Models in an MLflow registry, or logged to one of its runs: the server is MLFLOW_TRACKING_URI's.
 
-`models:/name@alias` is looked up each time, `models:/name/version` never changes, and `runs:/id/path` is looked
-up until the run has ended.
+`models:/name@alias` is looked up each time, `models:/name/version` never changes, and `runs:/id/path` is
+fetched anew until the run has ended.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class MlflowStore:
 
             client = MlflowClient()
             fixed = _fixed(client, uri) if scheme(uri) == "models" else uri
-            files = {path: size for path, size in _files(fixed, "")}
+            files: dict[str, int | None] = dict(_files(fixed, ""))
             lone = not files
             if lone:  # it is no folder
                 files = {fixed.rpartition("/")[2]: None}
@@ -143,7 +143,8 @@ def _in_words(uri: str) -> Generator[None]:
             raise ModelError(f"there is no model at {uri}: {why}") from None
         if error.error_code in _DENIED:
             raise ModelError(
-                f"{uri} may not be read: {why}; credentials are MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN"
+                f"{uri} may not be read: {why}; credentials are MLFLOW_TRACKING_USERNAME and "
+                f"MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
             ) from None
         raise UnreachableError(f"{uri} cannot be fetched: {why}") from None
     except RequestException as error:

@@ -109,7 +109,8 @@ class ObjectStore(ABC):
                     sink.write(chunk)
             if not self.check(filesystem, info, sink.md5.digest()):
                 raise UnreachableError(
-                    f"{receiver.what} is broken on its way: {name!r} has not the checksum that the store gives"
+                    f"{receiver.what} is broken on its way: {name!r} has not the checksum "
+                    f"that the store gives"
                 )
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Files as they come in: under safe names, within limits, counted and summed up, and on the disk at the end."""
+"""Files as they come in: under safe names, within limits, counted, summed up and synced to the disk."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
     sql+postgresql+psycopg://user@host/database?key=wine-7
 
-The query says which row: `key` (required), and where another table than ours is used `table` ("fairtrial_models",
-may be "schema.table"), `keyColumn` ("name"), `contentColumn` ("content"), `fileColumn` ("file") and `file`
-(the file's name where no column has it). All other parameters are the driver's.
+The query says which row: `key` (required), and where the table is another than ours `table`
+("fairtrial_models", may be "schema.table"), `keyColumn` ("name"), `contentColumn` ("content"), `fileColumn`
+("file") and `file` (the file's name where no column has it). All other parameters are the driver's.
 
     CREATE TABLE fairtrial_models (
         name    VARCHAR(255) PRIMARY KEY,   -- the key
@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 from sqlalchemy.engine import URL, make_url
 
 from fairtrial_servers.errors import ModelError, ServerError
@@ -77,7 +78,7 @@ class SqlStore:
             schema, name = place.table
             try:
                 table = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection)
-            except sa.exc.NoSuchTableError:
+            except exc.NoSuchTableError:
                 raise ModelError(f"{shown(uri)}: the database has no table {place.said['table']}") from None
             row = _Row(connection, table, place, uri)
             version = row.sha256()
@@ -190,7 +191,7 @@ def put(uri: str, path: Path | str, *, replace: bool = False) -> str:
             connection.execute(table.delete().where(table.columns[said["keyColumn"]] == said["key"]))
         try:
             connection.execute(table.insert(), row)
-        except sa.exc.IntegrityError:
+        except exc.IntegrityError:
             raise ModelError(f"{shown(uri)} is there already: take another key, or replace it") from None
         connection.commit()
     return digest
@@ -215,7 +216,7 @@ def _place(uri: str, base: Path, *, new: bool = False) -> _Place:
         raise ModelError(f"{shown(uri)} is no address of a model: expected {wrong}")
     try:
         url = make_url(uri.removeprefix("sql+"))
-    except sa.exc.ArgumentError:
+    except exc.ArgumentError:
         raise ModelError(f"{shown(uri)} is no URL that SQLAlchemy reads") from None
     ours = {name: cast("str", value) for name, value in url.query.items() if name in _OURS}
     url = url.difference_update_query(_OURS)
@@ -234,7 +235,7 @@ def _place(uri: str, base: Path, *, new: bool = False) -> _Place:
 def _connected(uri: str, place: _Place) -> Generator[sa.Connection]:
     try:
         engine = sa.create_engine(place.url, poolclass=sa.NullPool)
-    except sa.exc.NoSuchModuleError:
+    except exc.NoSuchModuleError:
         dialect = place.url.drivername
         raise ServerError(
             f"{shown(uri)}: SQLAlchemy has no dialect {dialect}; install the package that has it"
@@ -246,11 +247,9 @@ def _connected(uri: str, place: _Place) -> Generator[sa.Connection]:
     try:
         with engine.connect() as connection:
             yield connection
-    except sa.exc.DBAPIError as error:
+    except exc.DBAPIError as error:
         kind = (
-            UnreachableError
-            if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
-            else ModelError
+            UnreachableError if isinstance(error, exc.OperationalError | exc.InterfaceError) else ModelError
         )
         raise kind(f"{shown(uri)} cannot be read: {said(error.orig or error, str(place.url))}") from None
     finally:

@@ -18,7 +18,11 @@ START_LIMIT = 100.0  # seconds; MLflow alone takes most of a minute on a busy ma
 
 @contextmanager
 def running(
-    argv: Sequence[str], ready: Callable[[], bool], folder: Path, env: Mapping[str, str] | None = None, **how: object
+    argv: Sequence[str],
+    ready: Callable[[], bool],
+    folder: Path,
+    env: Mapping[str, str] | None = None,
+    **how: object,
 ) -> Generator[subprocess.Popen[bytes]]:
     """A program, once `ready` says so; it and what it started are ended."""
     log = folder / "program.log"
@@ -30,8 +34,8 @@ def running(
     try:
         deadline = time.monotonic() + START_LIMIT
         while not ready():
-            late = time.monotonic() > deadline
-            assert process.poll() is None and not late, f"{argv[0]} did not start: {log.read_text()[-2000:]}"
+            over = process.poll() is not None or time.monotonic() > deadline
+            assert not over, f"{argv[0]} did not start: {log.read_text()[-2000:]}"
             time.sleep(0.1)
         yield process
     finally:

@@ -10,7 +10,6 @@ import pytest
 from fairtrial_servers.errors import ModelError, UnsafeModelError
 from fairtrial_servers.store import fetch
 from fairtrial_servers.store.interface import UnreachableError
-
 from servers.store.programs import BreakingProxy, answers, free_port, running
 
 pytestmark = pytest.mark.heavy
@@ -141,7 +140,10 @@ def test_a_wrong_key_is_said_so_and_not_shown(container, tmp_path, azurite, monk
 @pytest.mark.parametrize(
     ("uri", "words"),
     [
-        ("abfs://models@other.dfs.core.windows.net/m", "in the account other, but .* is for devstoreaccount1"),
+        (
+            "abfs://models@other.dfs.core.windows.net/m",
+            "in the account other, but .* is for devstoreaccount1",
+        ),
         ("wasbs://models@example.com/m", "the host is ACCOUNT"),
     ],
 )
@@ -160,5 +162,3 @@ def test_a_store_that_is_down_is_said_so(tmp_path, monkeypatch):
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection(free_port()))
     with pytest.raises(UnreachableError, match="cannot be fetched"):
         fetch("az://models/m.onnx", tmp_path)
-
-

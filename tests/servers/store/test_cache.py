@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from fairtrial_servers.errors import ModelError, ServerError
 from fairtrial_servers.store import fetch, obtain
-
 from servers.store.conftest import Page
 
 CONTENT = bytes(range(256)) * 20_000
@@ -161,7 +160,9 @@ def test_a_file_of_the_cache_cannot_be_written_to_by_mistake(web, tmp_path):
 def test_a_full_disk_is_said_so_and_leaves_nothing(web, tmp_path, monkeypatch):
     disk = tmp_path / "disk"
     disk.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False, capture_output=True
+    )
     if done.returncode:
         pytest.skip("mounting is not permitted here")
     try:
@@ -189,5 +190,5 @@ def test_settings_that_cannot_be_read_are_said_so(web, tmp_path, monkeypatch, na
 def test_a_cache_that_cannot_be_made_is_said_so(web, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("FAIRTRIAL_CACHE", str(tmp_path / "file"))
-    with pytest.raises(ModelError, match="cannot be written to: .*FAIRTRIAL_CACHE names another folder"):
+    with pytest.raises(ModelError, match=r"cannot be written to: .*FAIRTRIAL_CACHE names another folder"):
         fetch(f"{web.url}/m.onnx", tmp_path)

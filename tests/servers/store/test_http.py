@@ -14,7 +14,6 @@ import pytest
 from fairtrial_servers.errors import ModelError, UnsafeModelError
 from fairtrial_servers.store import fetch, obtain
 from fairtrial_servers.store.interface import UnreachableError
-
 from servers.store.conftest import Page
 
 CONTENT = bytes(range(256)) * 5000
@@ -174,7 +173,7 @@ def test_a_server_that_is_slow_is_waited_for(web, tmp_path, monkeypatch):
 
 
 def test_no_server_at_all_is_said_so(tmp_path, free_ports):
-    with pytest.raises(UnreachableError, match="cannot be fetched: .*refused"):
+    with pytest.raises(UnreachableError, match=r"cannot be fetched: .*refused"):
         fetch(f"http://127.0.0.1:{free_ports(1)[0]}/m.onnx", tmp_path)
 
 

@@ -10,7 +10,6 @@ from fairtrial_servers.errors import ModelError
 from fairtrial_servers.store import fetch
 from fairtrial_servers.store.interface import UnreachableError
 from mlflow import MlflowClient
-
 from servers.store.programs import answers, free_port, running
 
 

@@ -12,7 +12,6 @@ from fairtrial_servers.errors import ModelError, UnsafeModelError
 from fairtrial_servers.formats import detect
 from fairtrial_servers.store import fetch, obtain
 from fairtrial_servers.store.interface import UnreachableError
-
 from servers.store.programs import BreakingProxy, answers, free_port, running
 
 CONTENT = bytes(range(256)) * 5000
@@ -122,7 +121,7 @@ def test_no_credentials_are_said_so(bucket, tmp_path, monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    with pytest.raises(ModelError, match="may not be read: .*credentials come from AWS's usual places"):
+    with pytest.raises(ModelError, match=r"may not be read: .*credentials come from AWS's usual places"):
         fetch(f"s3://{bucket.name}/m", tmp_path)
 
 
@@ -149,7 +148,7 @@ def test_a_checksum_that_is_another_is_seen(bucket, tmp_path, monkeypatch):
 
 def test_a_store_that_is_down_is_said_so_without_its_credentials(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(UnreachableError, match="cannot be fetched: .*onnect") as refused:
+    with pytest.raises(UnreachableError, match=r"cannot be fetched: .*onnect") as refused:
         fetch("s3://bucket/m.onnx", tmp_path)
     assert "very-secret" not in str(refused.value)
 

@@ -17,7 +17,6 @@ from fairtrial_servers.errors import ModelError, ServerError
 from fairtrial_servers.store import fetch
 from fairtrial_servers.store.interface import UnreachableError
 from fairtrial_servers.store.sql import put
-
 from servers.store.programs import answers, free_port, running
 
 CONTENT = bytes(range(256)) * 5000
@@ -98,7 +97,10 @@ def test_a_folder_comes_back_as_a_folder(database, tmp_path):
 def test_a_table_of_ones_own(database, tmp_path):
     engine = sa.create_engine(database.removeprefix("sql+"))
     table = sa.Table(
-        "releases", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("blob", sa.LargeBinary)
+        "releases",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("blob", sa.LargeBinary),
     )
     with engine.begin() as connection:
         table.create(connection)
@@ -114,7 +116,9 @@ def test_a_table_of_ones_own(database, tmp_path):
         ("&key=7&file=m.onnx&contentColumn=none", "no column none; it has id, blob, and contentColumn"),
         ("&key=7&file=../m.onnx", "leads elsewhere"),
     ]:
-        address = where.replace("&contentColumn=blob", "") + query if "contentColumn" in query else where + query
+        address = (
+            where.replace("&contentColumn=blob", "") + query if "contentColumn" in query else where + query
+        )
         with pytest.raises(ModelError, match=words):
             fetch(address, tmp_path)
 
