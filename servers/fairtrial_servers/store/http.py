@@ -34,8 +34,15 @@ _WHY = {
     410: "it is gone",
 }
 
-# httpx logs whole addresses, and those may hold a signature that lets one in.
-logging.getLogger("httpx").setLevel(logging.WARNING)
+
+def _hide_secrets(record: logging.LogRecord) -> bool:
+    """httpx logs whole addresses, and those may hold a signature that lets one in."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(shown(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args)
+    return True
+
+
+logging.getLogger("httpx").addFilter(_hide_secrets)
 
 
 class HttpStore:
