@@ -12,12 +12,11 @@ from pathlib import Path
 import boto3
 import httpx
 import pytest
+from e2e.test_serving import serving
 from experiments.runs import fairtrial, journal_of, only_run
 from fairtrial.projects.training import train
 from fairtrial.projects.writing import write_project
 from servers.store.programs import answers, free_port, running
-
-from e2e.test_serving import serving
 
 _EXPERIMENT = """
 apiVersion: fairtrial.dev/v1alpha1

@@ -15,7 +15,6 @@ from fairtrial_servers.store.addresses import (
     without_secrets,
     wrong_with,
 )
-
 from servers.store.conftest import Page
 
 SECRETS = {
