@@ -79,11 +79,18 @@ class Trial:
 
         Raises FairtrialError; interrupting the kernel shuts everything down.
         """
+        from fairtrial.console.fetching import fetching_told
         from fairtrial.console.of_plan import console_of
         from fairtrial.controller.session import Options, start
 
         options = Options(Path(runs) if runs else None)
-        folder = start(self.path, options, lambda plan: console_of(plan, results=sys.stderr))
+        with fetching_told() as fetching:
+            folder = start(
+                self.path,
+                options,
+                lambda plan: console_of(plan, results=sys.stderr),
+                fetching=fetching,
+            )
         return Run(folder.path)
 
 

@@ -19,8 +19,10 @@ from fairtrial_graphs.seldon.text import ManifestError, read
 from fairtrial_servers.errors import ServerError
 from fairtrial_servers.formats import detect
 from fairtrial_servers.launch import model_server
+from fairtrial_servers.store.addresses import model_name
 
 from fairtrial.errors import ExitCode, NotReadyError, UnsafeModelError, UsageError
+from fairtrial.planning.models import Fetching, Models
 from fairtrial.planning.words import in_words
 
 #: Told once everything answers: a sentence, and the same as data.
@@ -31,14 +33,25 @@ _FORBIDDEN_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def serve_model(
-    path: Path, *, name: str | None, http_port: int | None, grpc_port: int | None, ready: Ready
+    what: str,
+    *,
+    name: str | None,
+    http_port: int | None,
+    grpc_port: int | None,
+    ready: Ready,
+    fetching: Fetching,
 ) -> None:
-    """Serve one model until interrupted. Raises UsageError, UnsafeModelError, NotReadyError."""
+    """Serve the model at a path or an address until interrupted.
+
+    Raises UsageError, UnsafeModelError, NotReadyError.
+    """
+    models = Models(Path.cwd(), fetching)  # what is in the cache stays there while this lives
+    path = models.at(what)
     free = free_ports(3)
     with tempfile.TemporaryDirectory(prefix="fairtrial-serve-") as folder:
         try:
             command = model_server(
-                node=name or _FORBIDDEN_IN_NAMES.sub("-", path.absolute().stem),
+                node=name or _FORBIDDEN_IN_NAMES.sub("-", model_name(what)),
                 implementation=detect(path).implementation,
                 model_uri=str(path.absolute()),
                 http_port=http_port or free[0],

@@ -23,6 +23,8 @@ from fairtrial_servers.errors import ServerError
 from fairtrial_servers.options import MAX_BODY, size
 from fairtrial_servers.ports import take
 from fairtrial_servers.store import fetch
+from fairtrial_servers.store.addresses import shown
+from fairtrial_servers.store.telling import lines_now_and_then
 
 #: Seconds from the signal to the end of the process, whatever still runs.
 GRACE = 5.0
@@ -84,12 +86,13 @@ async def _serve(folder: Path, stop: _Stop) -> None:
     ports = {kind: int(settings.setdefault(f"{kind}_port", usual)) for kind, usual in _PORTS.items()}
     listeners = {kind: take(kind, host, port) for kind, port in ports.items()}
     parameters = model.get("parameters") or {}
-    parameters["uri"] = str(fetch(parameters.get("uri", ""), folder))
     extra = parameters.get("extra") or {}
     if os.environ.get(_CACHE) and settings.get("cache_enabled") is not False:
         parameters["extra"] = {"cache": os.environ[_CACHE], **extra}
     limit = extra.get("max_body", settings.get("max_body", os.environ.get(_MAX_BODY, MAX_BODY)))
     max_body = size({"max_body": str(limit)}, "max_body", "")
+    uri = str(parameters.get("uri", ""))
+    parameters["uri"] = str(fetch(uri, folder, lines_now_and_then(shown(uri), _tell)))
 
     from mlserver.settings import ModelSettings, Settings
 
@@ -117,6 +120,10 @@ async def _serve(folder: Path, stop: _Stop) -> None:
     print(json.dumps(ready), flush=True)
     await stop.wait()
     await server.finish()
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

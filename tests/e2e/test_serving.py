@@ -45,7 +45,7 @@ spec:
 
 
 @contextmanager
-def _serving(*args: str | Path, cwd: Path) -> Iterator[dict[str, Any]]:
+def serving(*args: str | Path, cwd: Path) -> Iterator[dict[str, Any]]:
     process = subprocess.Popen(
         [*FAIRTRIAL, "serve", *map(str, args), "--output", "json"],
         cwd=cwd,
@@ -67,7 +67,7 @@ def _serving(*args: str | Path, cwd: Path) -> Iterator[dict[str, Any]]:
 
 
 def test_one_model_is_served_with_no_flag(demo: Demo):
-    with _serving(demo.project / "models" / "v2", cwd=demo.cwd) as where:
+    with serving(demo.project / "models" / "v2", cwd=demo.cwd) as where:
         metadata = httpx.get(f"{where['url']}/v2/models/{where['model']}", timeout=10).json()
         rows = [
             {"name": metadata["inputs"][0]["name"], "shape": [1, 64], "datatype": "FP64", "data": [0.0] * 64}
@@ -88,7 +88,7 @@ def test_a_file_that_is_no_model_is_refused_in_words(demo: Demo):
 
 def test_a_manifest_written_by_hand_is_served_as_it_says(demo: Demo):
     (demo.project / "seldondeployment.yaml").write_text(_BY_HAND)
-    with _serving(demo.project / "seldondeployment.yaml", cwd=demo.cwd) as where:
+    with serving(demo.project / "seldondeployment.yaml", cwd=demo.cwd) as where:
         assert where["weights"] == {"tree": 75, "svm": 25}
         rows = [{"name": "predict", "shape": [1, 64], "datatype": "FP64", "data": [0.0] * 64}]
         with httpx.Client(timeout=10) as client:

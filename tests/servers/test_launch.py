@@ -104,8 +104,8 @@ def test_paths_and_file_addresses_are_found(tmp_path):
     [
         ("absent.pkl", "no model at"),
         ("", "no address"),
-        ("s3://bucket/model", r"no model store reads s3:// addresses; supported now: a path, file://"),
-        ("models:/wine@champion", "no model store reads models://"),
+        ("s4://bucket/model", r's4:///?bucket/model is no address of a model: .*did you mean "s3://"'),
+        ("models:/wine", "expected models:/name@alias or models:/name/version"),
         ("file://host/model.pkl", "host"),
     ],
 )

@@ -22,6 +22,7 @@ from fairtrial.journal.folder import RunFolder
 from fairtrial.judge.evidence import Evidence
 from fairtrial.judge.spec import JudgeSpec
 from fairtrial.planning.load import load_plan
+from fairtrial.planning.models import Fetching, Models, models_of, silent
 from fairtrial.planning.plan import Plan, plan_of
 
 #: Told what is being done, and how many seconds of the load are in.
@@ -46,13 +47,15 @@ def observe(
     clock: Clock,
     phase: Phase,
     elapsed: Elapsed,
+    fetching: Fetching = silent,
 ) -> tuple[JudgeSpec, Evidence]:
     """Serve both copies, send the whole load, and sum up what came of it.
 
     spec: what is made of the experiment's claims before they are summed up by. Raises UsageError and
     NotReadyError as a run does; nothing is left running or on disk.
     """
-    plan = plan_of(against_itself(experiment))
+    plan = plan_of(against_itself(experiment), Models(experiment.folder, fetching))
+    models_of(plan.deployment, plan.models)
     claims = spec(plan.claims)
     with tempfile.TemporaryDirectory(prefix="fairtrial-calibrate-") as folder:
         return claims, _observed(plan, claims, Path(folder), clock, phase, elapsed)
@@ -62,7 +65,7 @@ def _observed(
     plan: Plan, claims: JudgeSpec, folder: Path, clock: Clock, phase: Phase, elapsed: Elapsed
 ) -> Evidence:
     builder = EvidenceBuilder(claims)
-    with LocalBackend(folder / "servers", model_server) as backend:
+    with LocalBackend(folder / "servers", plan.models.launcher(model_server)) as backend:
         phase("starting the baseline twice, and the proxy")
         try:
             serving = backend.apply(*plan.at_step(0), phase)

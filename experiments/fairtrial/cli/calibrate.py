@@ -36,6 +36,7 @@ def command(file: Path, replays: int, seed: int) -> ExitCode:
     from fairtrial.cli.progress import Progress
     from fairtrial.cli.watching import ending_on_signals
     from fairtrial.clock import SystemClock
+    from fairtrial.console.fetching import fetching_to
     from fairtrial.errors import UsageError
     from fairtrial.experiment.reading import load
 
@@ -48,6 +49,7 @@ def command(file: Path, replays: int, seed: int) -> ExitCode:
             SystemClock(),
             progress.phase,
             lambda seconds: progress.of("load", seconds, longest, "s"),
+            fetching_to(progress),
         )
         progress.phase("replaying")
         try:

@@ -9,12 +9,14 @@ from typing import Any
 import click
 
 from fairtrial.cli.output import as_json, output_option, print_json
+from fairtrial.console.fetching import fetching_told
 from fairtrial.console.power import need_document, need_lines
 from fairtrial.experiment.defaults import filled_in
 from fairtrial.experiment.quantities import format_duration, format_rate
 from fairtrial.experiment.reading import load
 from fairtrial.planning.claims import horizon
 from fairtrial.planning.data import count_rows
+from fairtrial.planning.models import Models
 from fairtrial.planning.needs import Needs, needs_of
 from fairtrial.planning.plan import Plan, plan_of
 from fairtrial.planning.words import in_words
@@ -34,7 +36,9 @@ def command(file: Path, data: Path | None) -> None:
     What it takes is computed for the stated power, by the run's own boundary: from recorded observations, or
     else from typical figures, which are told.
     """
-    plan = plan_of(load(file))
+    experiment = load(file)
+    with fetching_told() as fetching:
+        plan = plan_of(experiment, Models(experiment.folder, fetching))
     rows = count_rows(plan.experiment.folder / plan.experiment.spec.traffic.load_test.requests.data)
     needs = needs_of(plan.experiment, plan.claims, plan.steps, rows, data)
     if as_json():

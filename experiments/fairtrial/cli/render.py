@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from fairtrial.cli.output import as_json, output_option, print_json
+from fairtrial.console.fetching import fetching_told
 from fairtrial.errors import UsageError
 from fairtrial.experiment.reading import load
+from fairtrial.planning.models import Models
 from fairtrial.planning.plan import plan_of
 
 
@@ -20,7 +22,9 @@ def command(file: Path, step: int) -> None:
     """Print the SeldonDeployment of FILE at a step, the same bytes for the same file."""
     from fairtrial_graphs.seldon.text import render
 
-    plan = plan_of(load(file))
+    experiment = load(file)
+    with fetching_told() as fetching:
+        plan = plan_of(experiment, Models(experiment.folder, fetching))
     if not 1 <= step <= len(plan.steps):
         raise UsageError(f"--step {step}: the strategy of {file} has steps 1 to {len(plan.steps)}")
     deployment, _route = plan.at_step(step - 1)

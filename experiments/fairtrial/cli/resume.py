@@ -8,6 +8,7 @@ import click
 
 from fairtrial.cli.output import output_option, say
 from fairtrial.cli.watching import console_for, ending_on_signals, outcome
+from fairtrial.console.fetching import fetching_told
 from fairtrial.controller.session import Options, resume
 from fairtrial.errors import ExitCode, UsageError
 from fairtrial.journal.folder import find_run
@@ -21,8 +22,8 @@ from fairtrial.journal.folder import find_run
 def command(run: str | None, keep_serving: bool, port: int | None) -> ExitCode:
     """Finish RUN (a folder or an id; default: the newest), whatever ended it, with nothing counted twice."""
     folder = find_run(run, Path.cwd())
-    with ending_on_signals():
-        resume(folder, Options(keep_serving=keep_serving, port=port), console_for)
+    with ending_on_signals(), fetching_told() as fetching:
+        resume(folder, Options(keep_serving=keep_serving, port=port), console_for, fetching=fetching)
     if not folder.verdict.is_file():
         raise UsageError(
             f"run {folder.id} was aborted and has no verdict; start another with `fairtrial run`"

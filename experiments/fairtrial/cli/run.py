@@ -8,6 +8,7 @@ import click
 
 from fairtrial.cli.output import output_option
 from fairtrial.cli.watching import console_for, ending_on_signals, outcome
+from fairtrial.console.fetching import fetching_told
 from fairtrial.controller.session import Options, start
 from fairtrial.errors import ExitCode
 
@@ -26,6 +27,6 @@ def command(file: Path, runs_dir: Path | None, keep_serving: bool, port: int | N
     Everything runs on this machine, and is shut down at the end. The run's folder keeps the journal, the
     observations, verdict.json and report.html. Exit code: 0 promoted, 10 rolled back, 11 inconclusive.
     """
-    with ending_on_signals():
-        folder = start(file, Options(runs_dir, keep_serving, port), console_for)
+    with ending_on_signals(), fetching_told() as fetching:
+        folder = start(file, Options(runs_dir, keep_serving, port), console_for, fetching=fetching)
     return outcome(folder)

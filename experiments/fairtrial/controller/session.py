@@ -33,6 +33,7 @@ from fairtrial.journal.store import Journal
 from fairtrial.judge.document import verdict_to_dict
 from fairtrial.judge.verdict import Verdict
 from fairtrial.planning.load import check_measured
+from fairtrial.planning.models import Fetching, Models, models_of, recorded_in, silent
 from fairtrial.planning.plan import Plan, plan_of
 from fairtrial.registry.choose import registry_of
 from fairtrial.report.page import render_report
@@ -52,9 +53,15 @@ class Options:
 
 
 def start(
-    experiment: Path, options: Options, console: ConsoleFactory, clock: Clock | None = None
+    experiment: Path,
+    options: Options,
+    console: ConsoleFactory,
+    clock: Clock | None = None,
+    fetching: Fetching = silent,
 ) -> RunFolder:
     """Run an experiment file to its verdict and return the run's folder.
+
+    fetching: told as models come in from elsewhere, before the console opens.
 
     Raises FairtrialError of every kind, and KeyboardInterrupt; the folder then says how far it came.
     """
@@ -64,8 +71,9 @@ def start(
     except OSError as error:
         raise UsageError(f"cannot read {experiment}: {error.strerror}") from error
     parsed = parse(text, source=str(experiment), folder=experiment.parent)
-    plan = plan_of(parsed)
+    plan = plan_of(parsed, Models(parsed.folder, fetching))
     check_measured(parsed)
+    models = models_of(plan.deployment, plan.models)
     folder = new_run(options.runs or experiment.parent / "runs", parsed.metadata.name, clock)
     write_text(folder.experiment, text.decode())
     write_text(folder.manifest, render(plan.at_step(0)[0]))
@@ -77,6 +85,7 @@ def start(
                 "folder": str(experiment.parent.absolute()),
                 "name": parsed.metadata.name,
                 "data": _digest(_data(parsed)),
+                "models": [model.as_json() for model in models],
                 "steps": [{"revision": s.revision, "weights": dict(s.weights)} for s in plan.steps],
                 "versions": versions(),
             },
@@ -86,28 +95,36 @@ def start(
 
 
 def resume(
-    folder: RunFolder, options: Options, console: ConsoleFactory, clock: Clock | None = None
+    folder: RunFolder,
+    options: Options,
+    console: ConsoleFactory,
+    clock: Clock | None = None,
+    fetching: Fetching = silent,
 ) -> RunFolder:
     """Bring a run that was cut off to its verdict. A run that has ended is left as it is."""
     clock = clock or SystemClock()
     with folder.locked(), _journal(Journal.open(folder.journal, clock)) as journal:
-        plan = recorded_plan(folder, journal)
+        plan = recorded_plan(folder, journal, fetching)
         if journal.last(Kind.ENDED) is not None and not options.keep_serving:
             return folder
+        models_of(plan.deployment, plan.models)
         journal.append(Kind.RESUMED, {"versions": versions()})
         _run(plan, folder, journal, options, console, clock)
     return folder
 
 
-def recorded_plan(folder: RunFolder, journal: Journal) -> Plan:
-    """The plan of a run, made again from what it recorded. Raises UsageError if its data have changed."""
+def recorded_plan(folder: RunFolder, journal: Journal, fetching: Fetching = silent) -> Plan:
+    """The plan of a run, made again from what it recorded. Raises UsageError if its data have changed.
+
+    Its models must be the recorded ones when they are looked at; nothing is fetched before.
+    """
     experiment, recorded = recorded_experiment(folder, journal)
     data = _data(experiment)
     if _digest(data) != recorded["data"]:
         raise UsageError(
             f"{data} has changed since run {folder.id} began: its rows are not the ones recorded"
         )
-    return plan_of(experiment)
+    return plan_of(experiment, Models(experiment.folder, fetching, recorded_in(recorded)))
 
 
 def recorded_experiment(folder: RunFolder, journal: Journal) -> tuple[Experiment, dict[str, Any]]:
@@ -128,7 +145,7 @@ def _run(
     new_console: ConsoleFactory,
     clock: Clock,
 ) -> None:
-    backend = LocalBackend(folder.backend, model_server, front_port=options.port)
+    backend = LocalBackend(folder.backend, plan.models.launcher(model_server), front_port=options.port)
     with new_console(plan) as console:
         controller = Controller(
             plan,
@@ -190,8 +207,21 @@ def _leave_documents(
     document = {"run": folder.id} | verdict_to_dict(verdict, versions())
     if len(finals) > 1:
         document["candidates"] = [verdict_to_dict(final) for final in finals]
+    _add_digests(document, journal)
     write_text(folder.verdict, json.dumps(document, indent=2, allow_nan=False) + "\n")
     write_text(folder.report, render_report(history_of(folder, journal)))
+
+
+def _add_digests(document: dict[str, Any], journal: Journal) -> None:
+    """Say of each arm which files it served. An arm that is a graph of several models has no one digest."""
+    started = journal.last(Kind.STARTED)
+    found: dict[str, list[str]] = {}
+    for model in started.body.get("models", ()) if started else ():
+        found.setdefault(model["arm"], []).append(model["digest"])
+    for each in (document, *document.get("candidates", ())):
+        for arm in each["arms"]:
+            digests = found.get(arm["name"], [])
+            arm["digest"] = digests[0] if len(digests) == 1 else None
 
 
 def _serve_until_interrupted(controller: Controller, console: Console) -> None:

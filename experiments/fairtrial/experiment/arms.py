@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
+from fairtrial_servers.store.addresses import credentials_in, wrong_with
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from fairtrial.experiment.base import DnsLabel, Part
 from fairtrial.experiment.quantities import describe
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
-
-def _local(raw: object) -> object:
-    """A model location that this version can read."""
+def _readable(raw: object) -> object:
+    """A model location that can be looked up, and that lets in nobody who reads the file."""
     if not isinstance(raw, str):
         return raw
-    scheme = _SCHEME.match(raw)
-    if not raw.strip():
-        raise PydanticCustomError("model_uri", "expected a path or a file:// URL, got nothing")
-    if scheme and not raw.startswith("file:///"):
+    wrong = wrong_with(raw)
+    if wrong is not None:
+        raise PydanticCustomError("model_uri", "expected {wrong}", {"wrong": wrong})
+    if credentials_in(raw):
         raise PydanticCustomError(
             "model_uri",
-            'expected a path or a file:// URL with three slashes, got "{scheme}:", which is not read yet',
-            {"scheme": scheme[1]},
+            "expected an address without a password, signature or token, which would be copied into "
+            "manifests and run folders: credentials are taken from the environment, see docs/stores.md",
         )
     return raw
 
@@ -38,8 +36,8 @@ def _scalar(raw: object) -> object:
     )
 
 
-#: Where a model is; relative paths are relative to the experiment file's folder.
-ModelUri = Annotated[str, BeforeValidator(_local)]
+#: Where a model is, a path or an address; relative paths are relative to the experiment file's folder.
+ModelUri = Annotated[str, BeforeValidator(_readable)]
 Parameter = Annotated[str | bool | int | float, BeforeValidator(_scalar)]
 
 
@@ -48,9 +46,15 @@ class Arm(Part):
 
     model_uri: ModelUri | None = Field(
         default=None,
-        description="Where the model is: a path relative to this file, or a file:// URL; a file or a folder "
-        "with one model in it. Required, unless spec.deployment says what runs.",
-        examples=["models/v1", "file:///srv/models/wine-7.joblib"],
+        description="Where the model is, a file or a folder with one model in it: a path relative to this "
+        "file, or an address with file://, http(s)://, s3://, gs://, az://, abfs(s)://, wasb(s)://, "
+        "sql+<dialect>://, models:/ or runs:/. Required, unless spec.deployment says what runs.",
+        examples=[
+            "models/v1",
+            "file:///srv/models/wine-7.joblib",
+            "s3://bucket/wine/7",
+            "models:/wine@champion",
+        ],
     )
     implementation: str | None = Field(
         default=None,

@@ -38,7 +38,7 @@ def missing_files(data: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
 def _missing(data: dict[str, Any], path: Path, folder: FilePath, what: str) -> Iterator[Mistake]:
     uri = _at(data, path)
     if not isinstance(uri, str) or not uri or (":" in uri and not uri.startswith("file:///")):
-        return  # told by the model
+        return  # told by the model, or somewhere else: no network is needed to read a file
     file = locate(uri, folder)
     try:
         there = file.exists()

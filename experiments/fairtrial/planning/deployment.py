@@ -5,42 +5,42 @@ from __future__ import annotations
 from fairtrial_graphs.build import Arm, build, with_local_uris
 from fairtrial_graphs.seldon.text import ManifestError, read
 from fairtrial_graphs.seldon.types import SeldonDeployment
-from fairtrial_servers.errors import ServerError
-from fairtrial_servers.formats import FORMATS, detect
+from fairtrial_servers.formats import FORMATS
 
 from fairtrial.errors import UsageError
 from fairtrial.experiment.arms import Arm as ExperimentArm
 from fairtrial.experiment.model import Experiment
+from fairtrial.planning.models import Models
 
 
-def deployment_of(experiment: Experiment) -> SeldonDeployment:
-    """Every arm as a predictor. Raises UsageError when a model or the manifest is not what it should be."""
+def deployment_of(experiment: Experiment, models: Models) -> SeldonDeployment:
+    """Every arm as a predictor; a model is fetched where nothing else says its format.
+
+    Raises UsageError when a model or the manifest is not what it should be, and as `Models.at` does.
+    """
     spec = experiment.spec
     if spec.deployment is not None:
         return _by_hand(experiment, spec.deployment)
-    arms = [_arm(experiment, arm.name, arm) for arm in (spec.baseline, *spec.candidates)]
+    arms = [_arm(models, arm.name, arm) for arm in (spec.baseline, *spec.candidates)]
     return with_local_uris(build(experiment.metadata.name, arms), experiment.folder.absolute())
 
 
-def _arm(experiment: Experiment, name: str, arm: ExperimentArm) -> Arm:
+def _arm(models: Models, name: str, arm: ExperimentArm) -> Arm:
     assert arm.model_uri is not None, "the model demands it where no deployment is given"
     return Arm(
         name=name,
         model_uri=arm.model_uri,
-        implementation=arm.implementation or _implementation(experiment, arm),
+        implementation=arm.implementation or _implementation(models, arm),
         parameters={key: str(value) for key, value in arm.parameters.items()},
     )
 
 
-def _implementation(experiment: Experiment, arm: ExperimentArm) -> str:
+def _implementation(models: Models, arm: ExperimentArm) -> str:
     """The server name that a SeldonDeployment says for the model's format."""
     if arm.format is not None:
         return next(known.servers[0] for known in FORMATS if known.name == arm.format)
     assert arm.model_uri is not None
-    try:
-        return detect(experiment.locate(arm.model_uri)).servers[0]
-    except ServerError as error:
-        raise UsageError(str(error)) from error
+    return models.server_of(arm.model_uri)
 
 
 def _by_hand(experiment: Experiment, path: str) -> SeldonDeployment:

@@ -18,6 +18,7 @@ from fairtrial.judge.verdict import Decision
 from fairtrial.planning.claims import claims_of
 from fairtrial.planning.data import count_distinct, count_rows
 from fairtrial.planning.deployment import deployment_of
+from fairtrial.planning.models import Models
 from fairtrial.planning.steps import steps_of
 
 _ON_INCONCLUSIVE = {"rollback": Effect.ROLLBACK, "promote": Effect.PROMOTE, "hold": Effect.HOLD}
@@ -29,6 +30,7 @@ class Plan:
     deployment: SeldonDeployment  # every arm; the traffic is set by each step
     steps: tuple[Step, ...]
     claims: JudgeSpec
+    models: Models
 
     @property
     def baseline(self) -> str:
@@ -82,7 +84,7 @@ class Plan:
         """The model files of a candidate. Raises UsageError if a deployment by hand says where they are."""
         for arm in self.experiment.spec.candidates:
             if arm.name == candidate and arm.model_uri is not None:
-                return self.experiment.locate(arm.model_uri)
+                return self.models.at(arm.model_uri)
         raise UsageError(f"spec.deployment says what {candidate} runs, so that it cannot be registered")
 
     def _route(self, revision: str) -> Route:
@@ -90,11 +92,16 @@ class Plan:
         return Route(revision, Sticky(sticky.header) if sticky else None)
 
 
-def plan_of(experiment: Experiment) -> Plan:
-    """Raises UsageError when a model, the manifest or the data cannot be found or read."""
+def plan_of(experiment: Experiment, models: Models | None = None) -> Plan:
+    """A model that is elsewhere is fetched where its format is not said.
+
+    Raises UsageError when a model, the manifest or the data cannot be found or read, NotReadyError when
+    what a model is fetched from does not answer, UnsafeModelError.
+    """
+    models = models or Models(experiment.folder)
     steps = steps_of(experiment)
     requests = experiment.spec.traffic.load_test.requests
     data = experiment.folder / requests.data
     users = count_distinct(data, requests.unit) if requests.unit is not None else None
     claims = claims_of(experiment, steps, count_rows(data), users)
-    return Plan(experiment, deployment_of(experiment), steps, claims)
+    return Plan(experiment, deployment_of(experiment, models), steps, claims, models)

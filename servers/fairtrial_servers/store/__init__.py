@@ -1,5 +1,5 @@
 """Where models are kept: an address goes in, files on this machine come out."""
 
-from fairtrial_servers.store.schemes import fetch
+from fairtrial_servers.store.schemes import Fetched, fetch, obtain
 
-__all__ = ["fetch"]
+__all__ = ["Fetched", "fetch", "obtain"]

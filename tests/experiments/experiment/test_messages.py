@@ -123,9 +123,20 @@ def test_the_file_itself_has_no_mistake() -> None:
         ),
         (
             "models/v1",
-            "s3://bucket/m",
-            "5:34 spec.baseline.modelUri: expected a path or a file:// URL with three "
-            'slashes, got "s3:", which is not read yet',
+            "s4://bucket/m",
+            '5:34 spec.baseline.modelUri: expected a path or an address, got "s4:", did you mean "s3://"?',
+        ),
+        (
+            "models/v1",
+            "file:models/v1",
+            '5:34 spec.baseline.modelUri: expected three slashes, as in file:///srv/models, after "file:"',
+        ),
+        (
+            "models/v1",
+            "https://host/m.onnx?sig=s3cret",
+            "5:34 spec.baseline.modelUri: expected an address without a password, signature or token, which "
+            "would be copied into manifests and run folders: credentials are taken from the environment, "
+            "see docs/stores.md",
         ),
         (
             "fairtrial.dev/v1alpha1",
