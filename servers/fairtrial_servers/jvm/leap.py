@@ -5,13 +5,13 @@ The VM must have been started with MLeap's JARs (machine.py).
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jpype
 import numpy as np
 
 from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
@@ -23,6 +23,8 @@ _PRIMITIVES = {"BOOL": "JBoolean", "INT8": "JByte", "INT16": "JShort", "INT32": 
                "FP32": "JFloat", "FP64": "JDouble", "BYTES": "JString"}  # fmt: skip
 #: How many sets of outputs are kept compiled; clients choose them.
 _SELECTIONS = 16
+
+jpype: Any = importlib.import_module("jpype")  # an extra, which has no types where it is missing
 
 _Row = Any
 _Convert = Callable[[Any], Any]
@@ -79,8 +81,9 @@ class LeapPipeline:
         for stage in self._stages(self._root):
             labels = getattr(stage.model(), "labels", None)
             if stage.getClass().getSimpleName() == "StringIndexer" and labels is not None:
-                found = list(self._java(labels()))
-                known.update(dict.fromkeys(self._fields(stage.inputSchema()), found[0]) if found else {})
+                label = next(iter(self._java(labels())), None)
+                if label is not None:
+                    known.update(dict.fromkeys(self._fields(stage.inputSchema()), str(label)))
         return known
 
     def transform(self, columns: Mapping[str, Array], names: Sequence[str]) -> Iterator[_Row]:

@@ -6,6 +6,7 @@ the thread that started it, which is the event loop's.
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,17 +20,23 @@ _HEAP = re.compile(r"[1-9]\d{0,6}[kmgKMG]")
 _SINCE = {22: "--enable-native-access=ALL-UNNAMED", 23: "--sun-misc-unsafe-memory-access=allow"}
 
 
+_started: list[tuple[Path, ...]] = []
+
+
 def start(class_path: Sequence[Path], parameters: Mapping[str, str]) -> None:
-    """Start the VM. `parameters` of the graph node: `heap` (the most memory for objects, as "512m").
+    """Start the VM, or go on with the one that has this class path. `parameters` of the graph node: `heap` (the most memory for objects, as "512m").
 
     Raises ServerError when there is no Java or it does not start, ModelError for a wrong parameter.
     """
     heap = parameters.get("heap")
     if heap is not None and not _HEAP.fullmatch(heap):
         raise ModelError(f'the parameter "heap" is a number with k, m or g, as "512m", not {heap!r}')
+    if _started:
+        if _started[0] != tuple(class_path):
+            raise ServerError("this process runs another format on its Java VM: serve each in its own")
+        return
     java = find_java()
-    import jpype
-
+    jpype: Any = importlib.import_module("jpype")
     options = [
         "-Xrs",  # the process has signal handlers of its own
         "-XX:+UseSerialGC",  # one request at a time; other collectors start threads for each core
@@ -43,14 +50,14 @@ def start(class_path: Sequence[Path], parameters: Mapping[str, str]) -> None:
     except (OSError, RuntimeError, TypeError, jpype.JVMNotSupportedException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ServerError(f"the Java VM at {java.library} does not start: {reason}") from error
+    _started.append(tuple(class_path))
     system = jpype.JClass("java.lang.System")
     system.setOut(system.err)
 
 
 def quiet(*loggers: str) -> list[Any]:
     """Have these loggers of java.util.logging keep to themselves; the answer must be kept as long."""
-    import jpype
-
+    jpype: Any = importlib.import_module("jpype")
     logging = jpype.JClass("java.util.logging.Logger")
     found = [logging.getLogger(name) for name in loggers]
     for logger in found:
