@@ -16,6 +16,10 @@ SKLEARN_SUFFIXES = (".joblib", ".pkl", ".pickle", ".skops")
 ONNX_SUFFIXES = (".onnx",)
 #: The file that describes an MLflow model, in the model's folder.
 MLMODEL = "MLmodel"
+PMML_SUFFIXES = (".pmml",)
+MLEAP_SUFFIXES = (".zip",)
+#: The file that describes an MLeap bundle, in the bundle's folder.
+MLEAP_BUNDLE = "bundle.json"
 
 
 def files_with(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
@@ -69,6 +73,22 @@ FORMATS: tuple[Format, ...] = (
         looks_for="a file that ends in .onnx",
         detects=lambda path: bool(files_with(path, ONNX_SUFFIXES)),
         needs=("onnx", "onnxruntime"),
+    ),
+    Format(
+        name="mleap",
+        implementation="fairtrial_servers.mleap.MleapRuntime",
+        servers=("FAIRTRIAL_MLEAP_SERVER",),
+        looks_for=f"an MLeap bundle: a file that ends in .zip, or a folder with a file {MLEAP_BUNDLE}",
+        detects=lambda path: (path / MLEAP_BUNDLE).is_file() or bool(files_with(path, MLEAP_SUFFIXES)),
+        needs=("jgo", "jpype"),
+    ),
+    Format(
+        name="pmml",
+        implementation="fairtrial_servers.pmml.PmmlRuntime",
+        servers=("FAIRTRIAL_PMML_SERVER",),
+        looks_for="a file that ends in .pmml",
+        detects=lambda path: bool(files_with(path, PMML_SUFFIXES)),
+        needs=("jpype", "pypmml"),
     ),
 )
 

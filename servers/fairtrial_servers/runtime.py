@@ -195,7 +195,13 @@ def _dump(parameters: Described | None) -> Parameters | None:
 def decode_named(
     tensors: Sequence[RequestInput], specs: Sequence[TensorSpec], *, missing: bool = False
 ) -> dict[str, Array]:
-    """One tensor for each of `specs`, found by name. Raises InferenceError."""
+    """One array for each of `specs`, found by name. Raises InferenceError."""
+    sent = by_name(tensors, specs)
+    return {spec.name: decode(sent[spec.name], spec, missing=missing) for spec in specs}
+
+
+def by_name(tensors: Sequence[RequestInput], specs: Sequence[TensorSpec]) -> dict[str, RequestInput]:
+    """The tensor for each of `specs`, and no other. Raises InferenceError."""
     sent: dict[str, RequestInput] = {}
     for tensor in tensors:
         if tensor.name in sent:
@@ -209,7 +215,7 @@ def decode_named(
             unknown
         )
         raise InferenceError(f"expected the inputs {_some(wanted)}; {'; '.join(wrong)}")
-    return {spec.name: decode(sent[spec.name], spec, missing=missing) for spec in specs}
+    return sent
 
 
 def check_rows(arrays: Mapping[str, Array]) -> None:

@@ -160,6 +160,27 @@ def free_ports() -> Callable[[int], list[int]]:
     return _free_ports
 
 
+@pytest.fixture(scope="module")
+def begin(bytecode, tmp_path_factory) -> Iterator[Callable[[Path, str], Served]]:
+    """Start a server for all tests of a module; it must end quietly with the module."""
+    begun: list[Served] = []
+
+    def start_one(model: Path, implementation: str) -> Served:
+        folder = tmp_path_factory.mktemp("server")
+        begun.append(_start(model, folder, None, {}, bytecode, implementation))
+        return begun[-1].wait_ready()
+
+    yield start_one
+    for served in begun:
+        served.process.send_signal(signal.SIGTERM)
+        try:
+            assert served.wait_ended(10) == 0
+        finally:
+            served.end()
+        for sign in ("Traceback", "Exception", "\tat "):
+            assert sign not in served.errors()
+
+
 @pytest.fixture
 def start(bytecode, tmp_path) -> Iterator[Starter]:
     """Start a server on a model file; it is ended with the test."""

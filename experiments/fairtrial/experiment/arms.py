@@ -62,7 +62,7 @@ class Arm(Part):
         description="The server's class, ours or a stock one. Default: by the model's format.",
         examples=["SKLEARN_SERVER", "mlserver_sklearn.SKLearnModel"],
     )
-    format: Literal["mlflow", "onnx", "sklearn"] | None = Field(
+    format: Literal["mleap", "mlflow", "onnx", "pmml", "sklearn"] | None = Field(
         default=None,
         description="The model's format. Default: detected from the files.",
         examples=["sklearn"],
