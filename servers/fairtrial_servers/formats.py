@@ -16,6 +16,7 @@ SKLEARN_SUFFIXES = (".joblib", ".pkl", ".pickle", ".skops")
 ONNX_SUFFIXES = (".onnx",)
 PYTORCH_SUFFIXES = (".pt", ".pt2", ".pth")
 TENSORFLOW_SUFFIXES = (".pb",)
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 #: The file that describes an MLflow model, in the model's folder.
 MLMODEL = "MLmodel"
 
@@ -87,6 +88,14 @@ FORMATS: tuple[Format, ...] = (
         looks_for="a folder with a file saved_model.pb, or a file that ends in .pb",
         detects=lambda path: bool(files_with(path, TENSORFLOW_SUFFIXES)),
         needs=("tensorflow",),
+    ),
+    Format(
+        name="keras",
+        implementation="fairtrial_servers.keras.KerasRuntime",
+        servers=("FAIRTRIAL_KERAS_SERVER",),
+        looks_for=f"a file that ends in {', '.join(KERAS_SUFFIXES)}",
+        detects=lambda path: bool(files_with(path, KERAS_SUFFIXES)),
+        needs=("keras", "h5py"),
     ),
 )
 

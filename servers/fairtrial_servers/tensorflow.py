@@ -24,7 +24,9 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # the same numbers on every machine
 tf: Any = importlib.import_module("tensorflow")  # its own annotations are not strict
 
-_DATATYPES = {tf.dtypes.as_dtype("string" if name == "BYTES" else dtype): name for name, dtype in NUMPY.items()}
+_DATATYPES = {
+    tf.dtypes.as_dtype("string" if name == "BYTES" else dtype): name for name, dtype in NUMPY.items()
+}
 _FAILURES = (tf.errors.OpError, ValueError, TypeError, LookupError, RuntimeError, AttributeError)
 #: Placeholders that a frozen graph has no value for are its inputs.
 _VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable", "ReadVariableOp"})
@@ -50,7 +52,7 @@ class TensorFlowRuntime(TensorRuntime):
         saved = (folder / SAVED_MODEL).is_file()
         file = folder if saved else one_file(path, TENSORFLOW_SUFFIXES)
         tags = check_saved_model(folder) if saved else check_frozen_graph(file)
-        _set_threads(threads)
+        set_threads(threads)
         try:
             if tags is not None:
                 function = self._open_saved(file, tags, parameters)
@@ -62,7 +64,9 @@ class TensorFlowRuntime(TensorRuntime):
         said = {spec.name: spec for spec in declared_inputs(file, parameters) or ()}
         unknown = [name for name in said if name not in inputs]
         if unknown:
-            raise ModelError(f"the inputs are said to be {', '.join(said)}, but the model takes {', '.join(inputs)}")
+            raise ModelError(
+                f"the inputs are said to be {', '.join(said)}, but the model takes {', '.join(inputs)}"
+            )
         specs = tuple(said.get(name) or _spec(name, spec, "input") for name, spec in inputs.items())
         outputs = [_output(name, spec) for name, spec in stated.items()]
         if any(spec is None for spec in outputs):
@@ -83,7 +87,11 @@ class TensorFlowRuntime(TensorRuntime):
             wanted = names[0]
         if wanted not in names:
             have = f"has the signatures {', '.join(names)}" if names else "has no signature"
-            ask = f"; the parameter signature says {wanted!r}" if wanted else ": name one by the parameter signature"
+            ask = (
+                f"; the parameter signature says {wanted!r}"
+                if wanted
+                else ": name one by the parameter signature"
+            )
             raise ModelError(f"the SavedModel {folder} {have}{ask if names else ': save it with one'}")
         function = loaded.signatures[wanted]
         self._loaded = loaded  # its variables live as long as it does
@@ -108,12 +116,12 @@ class TensorFlowRuntime(TensorRuntime):
                   if node.op == "Placeholder"}  # fmt: skip
         outputs = _frozen_outputs(graph, graph_def, parameters, file)
         if not inputs or not outputs:
-            raise ModelError(f"{file} has no {'output' if inputs else 'Placeholder for an input'}: nothing to serve")
+            raise ModelError(
+                f"{file} has no {'output' if inputs else 'Placeholder for an input'}: nothing to serve"
+            )
         pruned = wrapped.prune(list(inputs.values()), list(outputs.values()))
         order, names = list(inputs), list(outputs)
-        self._call = lambda tensors: dict(
-            zip(names, pruned(*[tensors[name] for name in order]), strict=True)
-        )
+        self._call = lambda tensors: dict(zip(names, pruned(*[tensors[name] for name in order]), strict=True))
         return dict(inputs), dict(outputs)
 
     def infer(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Mapping[str, Array]:
@@ -129,13 +137,13 @@ class TensorFlowRuntime(TensorRuntime):
             raise InferenceError(f"the model refuses this input: {_reason(error)}") from error
 
 
-def _frozen_outputs(
-    graph: Any, graph_def: Any, parameters: Mapping[str, str], file: Path
-) -> dict[str, Any]:
+def _frozen_outputs(graph: Any, graph_def: Any, parameters: Mapping[str, str], file: Path) -> dict[str, Any]:
     said = parameters.get("outputs")
     if said is None:
         taken = {name.removeprefix("^").partition(":")[0] for node in graph_def.node for name in node.input}
-        names = [node.name for node in graph_def.node if node.name not in taken and node.op not in _NO_OUTPUTS]
+        names = [
+            node.name for node in graph_def.node if node.name not in taken and node.op not in _NO_OUTPUTS
+        ]
     else:
         names = [name.strip() for name in said.split(",") if name.strip()]
     outputs: dict[str, Any] = {}
@@ -144,11 +152,14 @@ def _frozen_outputs(
             outputs[name] = graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
         except (KeyError, ValueError):
             if said is not None:
-                raise ModelError(f"the parameter outputs names {name!r}, which {file} does not have") from None
+                raise ModelError(
+                    f"the parameter outputs names {name!r}, which {file} does not have"
+                ) from None
     return outputs
 
 
-def _set_threads(threads: int) -> None:
+def set_threads(threads: int) -> None:
+    """Of TensorFlow, for the whole process; nothing once it runs."""
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -161,7 +172,9 @@ def _spec(name: str, spec: Any, what: str) -> TensorSpec:
     if dtype not in _DATATYPES:
         raise ModelError(f'the {what} "{name}" is a {dtype or spec!r}, for which V2 tensors have no form')
     if spec.shape.rank is None:
-        raise ModelError(f'the {what} "{name}" leaves the number of its axes open: say it by the parameter {FORM}')
+        raise ModelError(
+            f'the {what} "{name}" leaves the number of its axes open: say it by the parameter {FORM}'
+        )
     return TensorSpec(name, _DATATYPES[dtype], tuple(-1 if size is None else size for size in spec.shape))
 
 

@@ -122,7 +122,9 @@ def _check_saver(graph: Any, where: str, saver: Any) -> None:
         if node.op == "RestoreV2" and node.inputs:
             source = nodes.get(_base(node.inputs[0]))
             if source is not None and source.op == "Const" and source.name not in names:
-                raise UnsafeModelError(f"{where} restores variables from a file of its own choice: not loaded")
+                raise UnsafeModelError(
+                    f"{where} restores variables from a file of its own choice: not loaded"
+                )
     for name, function in functions.items():
         called = {inner for node in function.nodes for inner in _called(node)}
         own_functions -= called if name not in own_functions else set()
@@ -134,11 +136,15 @@ def _check_saver(graph: Any, where: str, saver: Any) -> None:
             if name not in own_functions:
                 raise _misplaced(node, where)
             if node.op == "RestoreV2" and node.inputs and _base(node.inputs[0]) in constants:
-                raise UnsafeModelError(f"{where} restores variables from a file of its own choice: not loaded")
+                raise UnsafeModelError(
+                    f"{where} restores variables from a file of its own choice: not loaded"
+                )
 
 
 def _misplaced(node: Any, where: str) -> UnsafeModelError:
-    return UnsafeModelError(f"{where} has the operator {node.op} ({node.name!r}) outside of its saver: {_WHY}")
+    return UnsafeModelError(
+        f"{where} has the operator {node.op} ({node.name!r}) outside of its saver: {_WHY}"
+    )
 
 
 def _ancestors(nodes: dict[str, Any], roots: list[str]) -> set[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import zipfile
 from enum import Enum
-from io import BytesIO
 from pathlib import Path
 
 from fairtrial_servers.errors import ModelError, UnsafeModelError
@@ -83,6 +82,7 @@ def _check_exported(archive: zipfile.ZipFile, file: Path, top: str, names: list[
         raise ModelError(
             f"{file} holds {', '.join(programs) or 'no program'}; expected models/model.json alone"
         )
+    pickled = _said_to_be_pickled(archive, file, top, names)
     for name in names:
         where = f"{file.name}: {name}"
         base = name.rpartition("/")[2]
@@ -90,32 +90,39 @@ def _check_exported(archive: zipfile.ZipFile, file: Path, top: str, names: list[
             check_program(_read(archive, top + name, file), where)
         elif base.startswith(("custom_obj", "opaque_obj")):
             raise UnsafeModelError(f"{where} is a pickled object, not a tensor: not loaded")
-        elif name.startswith("data/") and name.endswith("_config.json"):
-            read_json(_read(archive, top + name, file), where)
-        elif name.startswith("data/"):
-            _check_payload(archive, file, top + name, where)
+        elif name.startswith("data/") and not name.endswith("_config.json"):
+            _check_payload(archive, top + name, where, pickled=name.endswith(".pt") or base in pickled)
 
 
-def _check_payload(archive: zipfile.ZipFile, file: Path, name: str, where: str) -> None:
-    """A tensor: its bytes, or an archive of torch.save, which may be pickled however it is called."""
-    with archive.open(name) as stream:
-        head = stream.read(4)
-    if head != b"PK\x03\x04":
-        if name.endswith(".pt") and head:
+def _said_to_be_pickled(archive: zipfile.ZipFile, file: Path, top: str, names: list[str]) -> set[str]:
+    """The tensors that are kept by torch.save, and not as their bytes alone."""
+    found: set[str] = set()
+    for name in names:
+        if name.startswith("data/") and name.endswith("_config.json"):
+            where = f"{file.name}: {name}"
+            said = read_json(_read(archive, top + name, file), where)
+            try:
+                entries = said.get("config", {}).values()
+                found |= {each["path_name"].rpartition("/")[2] for each in entries if each["use_pickle"]}
+            except (AttributeError, KeyError, TypeError):
+                raise ModelError(f"{where} is damaged: it does not say where the tensors are") from None
+    return found
+
+
+def _check_payload(archive: zipfile.ZipFile, name: str, where: str, *, pickled: bool) -> None:
+    """A tensor: its bytes alone, or an archive of torch.save."""
+    if not pickled:
+        return
+    data = archive.read(name)
+    if not data.startswith(b"PK\x03\x04"):
+        if data:
             raise UnsafeModelError(f"{where} is a pickle with no archive around it: not loaded")
         return
-    try:
-        with zipfile.ZipFile(BytesIO(archive.read(name))) as inner:
-            pickles = [entry for entry in inner.namelist() if entry.endswith("pkl")]
-            if sum(entry.file_size for entry in inner.infolist()) > 2 * archive.getinfo(name).file_size:
-                raise UnsafeModelError(f"{where} unfolds to far more than it is: not loaded")
-            if len(pickles) != 1 or any("/code/" in entry for entry in inner.namelist()):
-                raise UnsafeModelError(f"{where} is not what torch.save writes for tensors: not loaded")
-            check_pickle(inner.read(pickles[0]), where)
-    except zipfile.BadZipFile:
-        raise UnsafeModelError(
-            f"{where} begins as an archive, but cannot be read as one: not loaded"
-        ) from None
+    with open_archive(data, where) as inner:
+        pickles = [entry for entry in inner.namelist() if entry.endswith("pkl")]
+        if len(pickles) != 1 or any("/code/" in entry for entry in inner.namelist()):
+            raise UnsafeModelError(f"{where} is not what torch.save writes for tensors: not loaded")
+        check_pickle(inner.read(pickles[0]), where)
 
 
 def _read(archive: zipfile.ZipFile, name: str, file: Path) -> bytes:
