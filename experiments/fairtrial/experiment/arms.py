@@ -58,7 +58,7 @@ class Arm(Part):
         description="The server's class, ours or a stock one. Default: by the model's format.",
         examples=["SKLEARN_SERVER", "mlserver_sklearn.SKLearnModel"],
     )
-    format: Literal["mlflow", "onnx", "sklearn"] | None = Field(
+    format: Literal["keras", "mlflow", "onnx", "pytorch", "sklearn", "tensorflow"] | None = Field(
         default=None,
         description="The model's format. Default: detected from the files.",
         examples=["sklearn"],

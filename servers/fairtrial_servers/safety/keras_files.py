@@ -25,7 +25,7 @@ _ENTRIES = frozenset({CONFIG, WEIGHTS, "metadata.json"})
 #: Of `keras` and of `keras.src`: what layers and models are made of.
 _MODULES = re.compile(
     r"keras(?:\.src)?(?:\.(?:layers|models|initializers|regularizers|constraints|activations|losses|metrics"
-    r"|optimizers|dtype_policies|quantizers|ops|random)(?:\.[a-z_0-9.]+)?)?"
+    r"|optimizers|dtype_policies|quantizers|ops|random)(?:\.[a-z][a-z0-9]*(?:_[a-z0-9]+)*)*)?"
 )
 #: Classes that run code of the file's own, or load a further file.
 _REFUSED = {
@@ -145,7 +145,7 @@ def _walk(value: Any, where: str) -> None:
 
 def _check_object(described: Mapping[str, Any], where: str) -> None:
     kind, module = described["class_name"], described.get("module")
-    if not isinstance(kind, str) or not kind.replace(">", ".").replace(".", "_").isidentifier():
+    if not isinstance(kind, str) or not kind.isidentifier():
         raise UnsafeModelError(f"{where} has {kind!r:.80} as the name of a class: not loaded")
     if kind in _REFUSED:
         raise UnsafeModelError(f"{where} has a {kind}, {_REFUSED[kind]}: not loaded; {_INSTEAD}")

@@ -67,11 +67,16 @@ def _classes() -> dict[str, Any]:
 _CLASSES = _classes()
 
 
+def message(kind: str) -> Any:
+    """An empty message of a kind in `_FIELDS`."""
+    return _CLASSES[f"fairtrial.tensorflow.{kind}"]()
+
+
 def parse(kind: str, data: bytes, where: str) -> Any:
     """`data` as a "SavedModel" or a "Graph". Raises ModelError for what is no protobuf, or of other fields."""
-    message = _CLASSES[f"fairtrial.tensorflow.{kind}"]()
+    read = message(kind)
     try:
-        message.ParseFromString(data)
+        read.ParseFromString(data)
     except (DecodeError, RecursionError):
         raise ModelError(f"{where} is damaged, or no {kind} of TensorFlow: it cannot be parsed") from None
-    return message
+    return read
