@@ -17,7 +17,7 @@ from fairtrial_servers.errors import ModelError
 from fairtrial_servers.formats import KERAS_SUFFIXES, one_file
 from fairtrial_servers.runtime import Signature
 from fairtrial_servers.safety.keras_files import check_keras
-from fairtrial_servers.tensor_runtime import TensorRuntime, made_up, observed_outputs, parse_threads
+from fairtrial_servers.tensor_runtime import TensorRuntime, made_up, observed_outputs, parse_threads, reason
 from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
 
 #: By the name of their module, in the order of preference. On numpy, Keras 3 asks for JAX all the same.
@@ -47,7 +47,7 @@ class KerasRuntime(TensorRuntime):
                 warnings.simplefilter("ignore")
                 model = keras.saving.load_model(file, compile=False, safe_mode=True)
         except Exception as error:  # Keras raises whatever its layers do
-            raise ModelError(f"Keras cannot load {file}: {_reason(error)}") from error
+            raise ModelError(f"Keras cannot load {file}: {reason(error)}") from error
         if not getattr(model, "inputs", None):
             raise ModelError(
                 f"the model in {file} has no inputs of known shape: build it, by a call or by keras.Input, "
@@ -69,7 +69,7 @@ class KerasRuntime(TensorRuntime):
         try:
             answers = self._call(dict(inputs))
         except Exception as error:  # backends raise whatever they do
-            raise InferenceError(f"the model refuses this input: {_reason(error)}") from error
+            raise InferenceError(f"the model refuses this input: {reason(error)}") from error
         return dict(zip(self._output_names, map(_array, answers), strict=True))
 
 
@@ -186,9 +186,3 @@ def _spec(tensor: Any) -> TensorSpec:
 def _array(tensor: Any) -> Array:
     array = tensor.numpy() if hasattr(tensor, "numpy") else np.asarray(tensor)
     return array.astype("float32") if array.dtype.name == "bfloat16" else array
-
-
-def _reason(error: Exception) -> str:
-    """The first line of the error's words without the nodes that TensorFlow blames in double braces."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0].rpartition("}}")[2].strip() or lines[0]) if lines else type(error).__name__

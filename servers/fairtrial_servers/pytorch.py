@@ -89,11 +89,10 @@ class PyTorchRuntime(TensorRuntime):
         if traced is None or len(traced) < len(names):
             raise ModelError(
                 f"{file} is a scripted module, which does not state the shapes of its inputs "
-                f"({', '.join(names)}): say them by the parameter {FORM}, or in a {METADATA} beside the file; "
+                f"({', '.join(names)}): say them by the parameter {FORM}, or in a {METADATA} beside it; "
                 f"a traced module or an exported program states them itself"
             )
-        example = (TensorSpec(name, *seen) for name, seen in zip(names, traced, strict=False))
-        self._example = tuple(example)
+        self._example = tuple(TensorSpec(name, *seen) for name, seen in zip(names, traced, strict=False))
         return tuple(
             replace(spec, shape=(-1, *spec.shape[1:]) if spec.shape else ()) for spec in self._example
         )
@@ -132,7 +131,7 @@ class PyTorchRuntime(TensorRuntime):
 def _said_inputs(
     file: Path, names: list[str], parameters: Mapping[str, str]
 ) -> tuple[TensorSpec, ...] | None:
-    """The inputs by the parameter, the file's own extra metadata, or the file beside it; in forward's order."""
+    """The inputs by the parameter, the archive's own metadata, or a file beside it; in forward's order."""
     specs = None
     if "inputs" not in parameters:
         with zipfile.ZipFile(file) as archive:
@@ -151,7 +150,7 @@ def _said_inputs(
 
 def _exported(name: str, value: Any) -> TensorSpec:
     if value is None or getattr(value, "dtype", None) not in _DATATYPES:
-        raise ModelError(f'the input "{name}" is no tensor of a type that V2 has a form for: {value!r:.80}')
+        raise ModelError(f'the input "{name}" has no form as a V2 tensor: {value!r:.80}')
     return TensorSpec(name, _DATATYPES[value.dtype], tuple(s if type(s) is int else -1 for s in value.shape))
 
 

@@ -74,6 +74,19 @@ def observed_outputs(
     )
 
 
+#: Lines around what TensorFlow has to say.
+_AROUND = ("Graph execution error", "Detected at node", "<stack traces", "File ", "[[", "defined at")
+
+
+def reason(error: Exception) -> str:
+    """The line of a library's words that says what is wrong, without the node in braces that it blames."""
+    lines = [line.strip() for line in str(getattr(error, "message", None) or error).splitlines()]
+    telling = [line for line in lines if line and not line.startswith(_AROUND)]
+    if not telling:
+        return type(error).__name__
+    return telling[0].rpartition("}}")[2].strip() or telling[0]
+
+
 def _seen(name: str, small: Array, large: Array) -> TensorSpec:
     if small.ndim != large.ndim:
         raise ModelError(

@@ -15,7 +15,7 @@ from fairtrial_servers.errors import ModelError
 from fairtrial_servers.formats import TENSORFLOW_SUFFIXES, one_file
 from fairtrial_servers.runtime import Signature
 from fairtrial_servers.safety.saved_models import SAVED_MODEL, check_frozen_graph, check_saved_model
-from fairtrial_servers.tensor_runtime import TensorRuntime, made_up, observed_outputs, parse_threads
+from fairtrial_servers.tensor_runtime import TensorRuntime, made_up, observed_outputs, parse_threads, reason
 from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
 
 # Its own log is C++'s, on stderr: errors only, for what it raises is reported by us.
@@ -59,7 +59,7 @@ class TensorFlowRuntime(TensorRuntime):
             else:
                 function = self._open_frozen(file, parameters)
         except _FAILURES as error:
-            raise ModelError(f"TensorFlow cannot load {file}: {_reason(error)}") from error
+            raise ModelError(f"TensorFlow cannot load {file}: {reason(error)}") from error
         inputs, stated = function
         said = {spec.name: spec for spec in declared_inputs(file, parameters) or ()}
         unknown = [name for name in said if name not in inputs]
@@ -134,7 +134,7 @@ class TensorFlowRuntime(TensorRuntime):
             answers = self._call({name: tf.constant(array) for name, array in inputs.items()})
             return {name: _array(tensor) for name, tensor in answers.items()}
         except _FAILURES as error:
-            raise InferenceError(f"the model refuses this input: {_reason(error)}") from error
+            raise InferenceError(f"the model refuses this input: {reason(error)}") from error
 
 
 def _frozen_outputs(graph: Any, graph_def: Any, parameters: Mapping[str, str], file: Path) -> dict[str, Any]:
@@ -188,12 +188,3 @@ def _output(name: str, spec: Any) -> TensorSpec | None:
 def _array(tensor: Any) -> Array:
     array = tensor.numpy()
     return array.astype("float32") if array.dtype.name == "bfloat16" else array
-
-
-def _reason(error: Exception) -> str:
-    """TensorFlow's first line without the nodes that it blames in double braces."""
-    message = getattr(error, "message", None) or str(error)
-    lines = [line for line in str(message).splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    return lines[0].rpartition("}}")[2].strip() or lines[0]

@@ -105,7 +105,9 @@ def test_a_signature_is_chosen_by_name_and_takes_strings_and_scalars(folder):
     assert [each.decode() for each in answers["upper"].data.root] == ["YES", "é"]
     with pytest.raises(InferenceError, match="missing: by"):
         ask(runtime, tensor(["yes"], [1], "BYTES", "word"))
-    with pytest.raises(ModelError, match="has the signatures serving_default, words; the parameter.*'other'"):
+    with pytest.raises(
+        ModelError, match=r"has the signatures serving_default, words; the parameter.*'other'"
+    ):
         load(folder, signature="other")
 
 
@@ -119,7 +121,7 @@ def test_the_outputs_of_a_frozen_graph_can_be_named(frozen):
 
 def test_what_the_graph_itself_refuses_is_the_requests_fault(tmp_path):
     class Picky(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec((None, 2), tf.float32, "x")])
+        @tf.function(input_signature=[tf.TensorSpec((None, 2), tf.float32, "x")], autograph=False)
         def run(self, x):
             with tf.control_dependencies([tf.debugging.assert_less(x, 5.0, "too large")]):
                 return x + 1
@@ -128,13 +130,13 @@ def test_what_the_graph_itself_refuses_is_the_requests_fault(tmp_path):
     tf.saved_model.save(model, str(tmp_path / "m"), signatures=model.run)
     runtime = load(tmp_path / "m")
     assert ask(runtime, tensor([1, 2], [1, 2]))[0].data.root == [2, 3]
-    with pytest.raises(InferenceError, match="the model refuses this input: .*too large"):
+    with pytest.raises(InferenceError, match=r"the model refuses this input: .*too large"):
         ask(runtime, tensor([1, 9], [1, 2]))
 
 
 def test_a_graph_that_reads_files_is_refused_before_it_is_loaded(tmp_path):
     class Reader(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "path")])
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "path")], autograph=False)
         def run(self, path):
             return tf.map_fn(tf.io.read_file, path)
 
@@ -169,9 +171,11 @@ def test_no_operator_of_this_tensorflow_that_takes_a_file_or_an_address_is_admit
 
     known = op_def_pb2.OpList.FromString(pywrap_tf_session.TF_GetBuffer(pywrap_tf_session.TF_GetAllOpList()))
     assert len(known.op) > 1000
-    reaching = ("filename", "filenames", "file_pattern", "path", "address", "logdir", "directory", "server_address",
-                "vocab_file", "ckpt_path", "new_vocab_file", "log_dir_path", "output_file_path", "debug_urls",
-                "patterns", "db_uri", "snapshot_path", "shard_dir", "chunk_file", "descriptor_source")  # fmt: skip
+    reaching = (
+        "filename", "filenames", "file_pattern", "path", "address", "logdir", "directory", "server_address",
+        "vocab_file", "ckpt_path", "new_vocab_file", "log_dir_path", "output_file_path", "debug_urls",
+        "patterns", "db_uri", "snapshot_path", "shard_dir", "chunk_file", "descriptor_source",
+    )  # fmt: skip
     saver = {"Restore", "RestoreSlice", "Save", "SaveSlices"}
     reach = [
         each.name

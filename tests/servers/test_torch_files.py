@@ -1,4 +1,4 @@
-"""PyTorch archives made by hand: what is in one is seen, and what could run code is refused, without PyTorch."""
+"""PyTorch archives made by hand: what could run code is refused, and the rest told apart, without PyTorch."""
 
 from __future__ import annotations
 

@@ -30,16 +30,16 @@ _PLAIN_OPERATORS = re.compile(
 )
 #: Values that PyTorch keeps as they are: constants of the graph, and what a stack trace said.
 _FREE = frozenset({"as_string", "as_strings", "metadata", "torch_version", "verifiers"})
-_EXPRESSIONS = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Constant,
-                ast.keyword, ast.Load, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)  # fmt: skip
+_EXPRESSIONS = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Name, ast.keyword,
+                ast.Load, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)  # fmt: skip
 #: What PyTorch writes sizes with (torch.utils._sympy.functions, and sympy's own arithmetic).
 _SIZE_FUNCTIONS = frozenset(
-    {"Symbol", "Integer", "Float", "Rational", "Add", "Mul", "Pow", "Max", "Min", "Mod", "Abs", "And", "Or", "Not",
-     "Eq", "Ne", "Lt", "Le", "Gt", "Ge", "Equality", "Unequality", "StrictLessThan", "LessThan",
-     "StrictGreaterThan", "GreaterThan", "FloorDiv", "ModularIndexing", "Where", "PythonMod", "CleanDiv", "CeilToInt",
-     "FloorToInt", "CeilDiv", "LShift", "RShift", "PowByNatural", "FloatPow", "FloatTrueDiv", "IntTrueDiv",
-     "TruncToFloat", "TruncToInt", "RoundToInt", "RoundDecimal", "ToFloat", "Identity", "floor", "ceiling",
-     "IsNonOverlappingAndDenseIndicator", "Piecewise", "ExprCondPair", "sqrt", "true", "false", "oo", "int_oo"}
+    {"Symbol", "Integer", "Float", "Rational", "Add", "Mul", "Pow", "Max", "Min", "Mod", "Abs", "And", "Or",
+     "Not", "Eq", "Ne", "Lt", "Le", "Gt", "Ge", "Equality", "Unequality", "StrictLessThan", "LessThan",
+     "StrictGreaterThan", "GreaterThan", "FloorDiv", "ModularIndexing", "Where", "PythonMod", "CleanDiv",
+     "CeilToInt", "FloorToInt", "CeilDiv", "LShift", "RShift", "PowByNatural", "FloatPow", "FloatTrueDiv",
+     "IntTrueDiv", "TruncToFloat", "TruncToInt", "RoundToInt", "RoundDecimal", "ToFloat", "Identity", "floor",
+     "ceiling", "IsNonOverlappingAndDenseIndicator", "Piecewise", "ExprCondPair", "sqrt"}
 )  # fmt: skip
 _GUARD_METHODS = frozenset(
     {"size", "stride", "storage_offset", "dim", "numel", "isnan", "inf", "shape", "ndim"}

@@ -37,14 +37,13 @@ _REFUSED = {
     "TorchModuleWrapper": "which is code of another library",
     "__typespec__": "which is no layer",
 }
-_FUNCTIONS_OF_MODELS = frozenset({"load_model", "clone_model", "model_from_json", "save_model", "load_weights",
-                                  "deserialize", "serialize", "get"})  # fmt: skip
+_FUNCTIONS_OF_MODELS = frozenset({"load_model", "clone_model", "model_from_json", "save_model", "get",
+                                  "load_weights", "deserialize", "serialize"})  # fmt: skip
 _INSTEAD = "export the model instead, which leaves the computation alone: model.export(folder)"
 
 
 def check_keras(file: Path) -> None:
-    """Raises ModelError for a damaged file or one of weights only, UnsafeModelError for one that asks for more
-    than Keras' own layers."""
+    """Raises ModelError for a damaged file or weights alone, UnsafeModelError for more than Keras' layers."""
     if h5py.is_hdf5(file):
         with _hdf5(file, str(file)) as opened:
             _check_links(opened, str(file), file.stat().st_size)

@@ -73,7 +73,7 @@ def message(kind: str) -> Any:
 
 
 def parse(kind: str, data: bytes, where: str) -> Any:
-    """`data` as a "SavedModel" or a "Graph". Raises ModelError for what is no protobuf, or of other fields."""
+    """`data` as a "SavedModel" or a "Graph". Raises ModelError for what is no protobuf."""
     read = message(kind)
     try:
         read.ParseFromString(data)

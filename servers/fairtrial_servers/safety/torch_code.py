@@ -1,7 +1,7 @@
 """The code inside TorchScript archives, checked before PyTorch compiles it.
 
 TorchScript has no way out of its interpreter, but for operators: a few read or write files, and whole
-namespaces serve other purposes than a model's. Loading alone can run code (`__setstate__`), so it is read here.
+namespaces serve other purposes than a model's. Loading alone can run code (`__setstate__`): it is read here.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import ast
 from fairtrial_servers.errors import ModelError, UnsafeModelError
 
 #: Of operators that the code of a model calls as `ops.NAMESPACE.name`.
-NAMESPACES = frozenset({"aten", "prim", "prims", "quantized", "_quantized", "quantization", "quantized_decomposed",
-                        "mkldnn", "mkldnn_prepacked", "onednn", "prepacked", "sparse", "onnx", "torchvision",
-                        "torchaudio", "higher_order", "export"})  # fmt: skip
+NAMESPACES = frozenset({"aten", "prim", "prims", "quantized", "_quantized", "quantization", "mkldnn",
+                        "quantized_decomposed", "mkldnn_prepacked", "onednn", "prepacked", "sparse", "onnx",
+                        "torchvision", "torchaudio", "higher_order", "export"})  # fmt: skip
 #: Operators that touch files. Any operator can also be called as a method, so the name alone decides.
 FILES = frozenset({"save", "from_file", "load", "load_tensor"})
 _CLASSES = frozenset({"quantized", "rnn", "sparse", "xnnpack"})
 
 
 def check_code(source: bytes, where: str) -> None:
-    """Raises ModelError for code that cannot be read, UnsafeModelError for an operator that no model needs."""
+    """Raises ModelError for code that cannot be read, UnsafeModelError for operators that no model needs."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

@@ -41,16 +41,18 @@ _REFUSED = frozenset({"STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"})
 def names_in(data: bytes, where: str) -> set[str]:
     """The names that a pickle refers to, as "module name". Raises ModelError, UnsafeModelError."""
     names: set[str] = set()
+    refused: str | None = None
     try:
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name == "GLOBAL":
                 names.add(str(argument))
             elif opcode.name in _REFUSED:
-                raise UnsafeModelError(f"{where} has the opcode {opcode.name}, which PyTorch does not write")
-    except ModelError:
-        raise
+                refused = opcode.name
+                break
     except Exception as error:  # a damaged pickle can fail in any way at all
         raise ModelError(f"{where} is damaged, or not a pickle: {str(error).splitlines()[0]}") from error
+    if refused:
+        raise UnsafeModelError(f"{where} has the opcode {refused}, which PyTorch does not write")
     return names
 
 

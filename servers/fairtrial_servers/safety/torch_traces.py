@@ -48,7 +48,7 @@ def traced_inputs(file: Path) -> tuple[tuple[str, tuple[int, ...]], ...] | None:
         data = archive.read(found[0])
     try:
         inputs = _Reader(io.BytesIO(data)).load()["forward"]
-    except Exception:  # an aid only: what it does not tell must be said by the owner
+    except Exception:  # noqa: BLE001  an aid only: what it does not tell must be said by the owner
         return None
     if not isinstance(inputs, list) or not all(isinstance(each, _Tensor) for each in inputs):
         return None
