@@ -7,6 +7,7 @@ its data in another file of the machine. Needs h5py and no Keras.
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import re
@@ -19,6 +20,8 @@ import h5py
 from fairtrial_servers.errors import ModelError, UnsafeModelError
 from fairtrial_servers.safety.archives import open_archive
 from fairtrial_servers.safety.pickles import MAX_UNCOMPRESSED
+
+_h5o: Any = importlib.import_module("h5py.h5o")  # compiled, with no types
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _ENTRIES = frozenset({CONFIG, WEIGHTS, "metadata.json"})
@@ -92,7 +95,7 @@ def _check_links(file: Any, where: str, size: int) -> None:
                 if not isinstance(link, h5py.HardLink):
                     continue  # what a soft link leads to is reached by its own name
                 found = group[name]
-                place = h5py.h5o.get_info(found.id).addr
+                place = _h5o.get_info(found.id).addr
                 if place in seen:
                     continue
                 seen.add(place)

@@ -54,13 +54,13 @@ def _classes() -> dict[str, Any]:
     for name, fields in _FIELDS.items():
         message = file.message_type.add(name=name)
         for field, (number, repeated, kind) in fields.items():
-            added = message.field.add(name=field, number=number, label=3 if repeated else 1)
+            added: Any = message.field.add(name=field, number=number, label=3 if repeated else 1)
             if isinstance(kind, str):
                 added.type, added.type_name = 11, f".fairtrial.tensorflow.{kind}"
             else:
-                added.type = kind  # pyright: ignore[reportAttributeAccessIssue]
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+                added.type = kind
+    pool: Any = descriptor_pool.DescriptorPool()
+    pool.Add(file)
     return message_factory.GetMessageClassesForFiles([file.name], pool)
 
 
