@@ -1,4 +1,4 @@
-"""Folders that a real MLflow saved with its PyTorch, TensorFlow and Keras flavours, served by what is in them."""
+"""Folders that MLflow saved with its PyTorch, TensorFlow and Keras flavours: served by what is in them."""
 
 from __future__ import annotations
 
