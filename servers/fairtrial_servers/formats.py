@@ -14,6 +14,9 @@ from fairtrial_servers.errors import ModelError
 #: Suffixes of the files that hold a pickled or skops estimator.
 SKLEARN_SUFFIXES = (".joblib", ".pkl", ".pickle", ".skops")
 ONNX_SUFFIXES = (".onnx",)
+PYTORCH_SUFFIXES = (".pt", ".pt2", ".pth")
+TENSORFLOW_SUFFIXES = (".pb",)
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 #: The file that describes an MLflow model, in the model's folder.
 MLMODEL = "MLmodel"
 PMML_SUFFIXES = (".pmml",)
@@ -89,6 +92,30 @@ FORMATS: tuple[Format, ...] = (
         looks_for="a file that ends in .pmml",
         detects=lambda path: bool(files_with(path, PMML_SUFFIXES)),
         needs=("jpype", "pypmml"),
+    ),
+    Format(
+        name="pytorch",
+        implementation="fairtrial_servers.pytorch.PyTorchRuntime",
+        servers=("FAIRTRIAL_PYTORCH_SERVER",),
+        looks_for=f"a file that ends in {', '.join(PYTORCH_SUFFIXES)}",
+        detects=lambda path: bool(files_with(path, PYTORCH_SUFFIXES)),
+        needs=("torch",),
+    ),
+    Format(
+        name="tensorflow",
+        implementation="fairtrial_servers.tensorflow.TensorFlowRuntime",
+        servers=("FAIRTRIAL_TENSORFLOW_SERVER",),
+        looks_for="a folder with a file saved_model.pb, or a file that ends in .pb",
+        detects=lambda path: bool(files_with(path, TENSORFLOW_SUFFIXES)),
+        needs=("tensorflow",),
+    ),
+    Format(
+        name="keras",
+        implementation="fairtrial_servers.keras.KerasRuntime",
+        servers=("FAIRTRIAL_KERAS_SERVER",),
+        looks_for=f"a file that ends in {', '.join(KERAS_SUFFIXES)}",
+        detects=lambda path: bool(files_with(path, KERAS_SUFFIXES)),
+        needs=("keras", "h5py"),
     ),
 )
 

@@ -6,28 +6,37 @@ that MLmodel names goes through the same checks as one that is served alone, and
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import yaml
+from mlserver.settings import ModelSettings
 from mlserver.types import RequestInput
 
 from fairtrial_servers.errors import ModelError, UnsafeModelError
-from fairtrial_servers.formats import MLMODEL
+from fairtrial_servers.formats import FORMATS, MLMODEL
 from fairtrial_servers.runtime import Runtime, Signature
 from fairtrial_servers.tensors import Array, TensorSpec
 
-#: Flavour -> the key in it that names the model's file.
-_FILES = {"sklearn": "pickled_model", "onnx": "data"}
+#: Flavour -> the keys in it of which one names the model's file or folder.
+_FILES = {
+    "sklearn": ("pickled_model",),
+    "onnx": ("data",),
+    "pytorch": ("model_data",),
+    "tensorflow": ("saved_model_dir", "data"),
+    "keras": ("data",),
+}
 
 _DATATYPES = {"double": "FP64", "float": "FP32", "long": "INT64", "integer": "INT32", "boolean": "BOOL",
               "string": "BYTES"}  # fmt: skip
 
 
 class MLflowRuntime(Runtime):
-    """Serves a folder that MLflow saved with its scikit-learn or ONNX flavour.
+    """Serves a folder that MLflow saved with its scikit-learn, ONNX, PyTorch, TensorFlow or Keras flavour.
 
     Parameters of the graph node: those of the runtime of what is inside.
     """
@@ -48,9 +57,7 @@ class MLflowRuntime(Runtime):
             if columns:
                 estimator.name_columns([column.name for column in columns])
         else:
-            from fairtrial_servers.onnx import OnnxRuntime
-
-            self._inside = OnnxRuntime(self.settings)
+            self._inside = _tensor_runtime(flavour, file)(self.settings)
             signature = self._inside.prepare(file, parameters)
             columns = ()  # the graph has names of its own, which MLflow goes by as well
         return Signature(columns or signature.inputs, signature.outputs, signature.defaults)
@@ -90,15 +97,39 @@ def _model_file(folder: Path, description: dict[str, Any]) -> tuple[str, Path]:
             f"loads any, and runs the code that comes with it"
         )
     details = flavours[flavour]
-    named = details.get(_FILES[flavour]) if isinstance(details, dict) else None
+    found = [details.get(key) for key in _FILES[flavour]] if isinstance(details, dict) else []
+    named = next((each for each in found if each is not None), None)
     if not isinstance(named, str) or not named or "\0" in named:
-        raise ModelError(f"{folder / MLMODEL}: the flavor {flavour} names no file as {_FILES[flavour]}")
+        keys = " or ".join(_FILES[flavour])
+        raise ModelError(f"{folder / MLMODEL}: the flavor {flavour} names no file as {keys}")
     file = folder / named
     if not file.resolve().is_relative_to(folder.resolve()):
         raise UnsafeModelError(f"{folder / MLMODEL} names {named!r}, which is outside the model's folder")
+    if file.is_dir() and flavour not in ("sklearn", "onnx"):
+        # A folder with the model in it, or with another one that is the model.
+        inner = file / "model"
+        return flavour, inner if inner.is_dir() and not inner.is_symlink() else file
     if not file.is_file():
         raise ModelError(f"{folder / MLMODEL} names {named!r}, which is not there")
     return flavour, file
+
+
+def _tensor_runtime(flavour: str, file: Path) -> Callable[[ModelSettings], Runtime]:
+    """The runtime of what is inside. Raises ModelError where its library is not installed."""
+    names = ("onnx",) if flavour == "onnx" else ("pytorch", "tensorflow", "keras")
+    known = next((each for each in FORMATS if each.name in names and each.detects(file)), None)
+    if known is None:
+        raise ModelError(
+            f"{file}, which {MLMODEL} names for the flavor {flavour}, holds no model that is served"
+        )
+    module, _, name = known.implementation.rpartition(".")
+    for needed in known.needs:
+        if importlib.util.find_spec(needed) is None:
+            raise ModelError(
+                f"the model in {file} is served by {needed}, which is not installed: "
+                f'pip install "fairtrial-servers[{known.name}]"'
+            )
+    return getattr(importlib.import_module(module), name)
 
 
 def _columns(description: dict[str, Any]) -> tuple[TensorSpec, ...]:

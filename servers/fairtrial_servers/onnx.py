@@ -17,6 +17,7 @@ from fairtrial_servers.errors import ModelError
 from fairtrial_servers.formats import ONNX_SUFFIXES, one_file
 from fairtrial_servers.runtime import Runtime, Signature, check_rows, decode_named
 from fairtrial_servers.safety.onnx_files import check_onnx
+from fairtrial_servers.tensor_runtime import made_up, parse_threads
 from fairtrial_servers.tensors import NUMPY, Array, TensorSpec, decode
 
 logger = logging.getLogger("fairtrial.servers")
@@ -58,7 +59,7 @@ class OnnxRuntime(Runtime):
         file = one_file(path, ONNX_SUFFIXES)
         check_onnx(file)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = _threads(parameters)
+        options.intra_op_num_threads = parse_threads(parameters)
         options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors only: what it raises is reported by us
         try:
@@ -99,18 +100,11 @@ class OnnxRuntime(Runtime):
         }
 
     def _warm_up(self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> None:
-        made_up = {spec.name: _made_up(spec) for spec in inputs}
+        zeros = {spec.name: made_up(spec) for spec in inputs}
         try:
-            self.infer(made_up, [spec.name for spec in outputs])
+            self.infer(zeros, [spec.name for spec in outputs])
         except InferenceError as error:
             logger.info("no warm-up: %s", error)
-
-
-def _threads(parameters: Mapping[str, str]) -> int:
-    said = parameters.get("threads", "1")
-    if not (said.isdecimal() and 1 <= int(said) <= 1024):
-        raise ModelError(f'the parameter "threads" is a whole number from 1 to 1024, not {said!r}')
-    return int(said)
 
 
 def _spec(declared: Any, what: str) -> TensorSpec:
@@ -124,11 +118,6 @@ def _spec(declared: Any, what: str) -> TensorSpec:
         )
     shape = tuple(size if isinstance(size, int) else -1 for size in declared.shape)
     return TensorSpec(declared.name, _DATATYPES[kind], shape)
-
-
-def _made_up(spec: TensorSpec) -> Array:
-    shape = [max(size, 1) for size in spec.shape]
-    return np.full(shape, "" if spec.datatype == "BYTES" else 0, dtype=NUMPY[spec.datatype])
 
 
 def _table(rows: list[dict[Any, float]]) -> Array:

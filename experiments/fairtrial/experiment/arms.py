@@ -62,10 +62,12 @@ class Arm(Part):
         description="The server's class, ours or a stock one. Default: by the model's format.",
         examples=["SKLEARN_SERVER", "mlserver_sklearn.SKLearnModel"],
     )
-    format: Literal["mleap", "mlflow", "onnx", "pmml", "sklearn"] | None = Field(
-        default=None,
-        description="The model's format. Default: detected from the files.",
-        examples=["sklearn"],
+    format: Literal["keras", "mleap", "mlflow", "onnx", "pmml", "pytorch", "sklearn", "tensorflow"] | None = (
+        Field(
+            default=None,
+            description="The model's format. Default: detected from the files.",
+            examples=["sklearn"],
+        )
     )
     parameters: dict[str, Parameter] = Field(
         default_factory=dict[str, Parameter],
