@@ -128,7 +128,9 @@ def _parameters(text: str) -> dict[str, str]:
         said: object = json.loads(text or "[]")
         return {str(each["name"]): str(each["value"]) for each in cast("list[dict[str, Any]]", said)}
     except (ValueError, TypeError, KeyError):
-        raise ServerError('PREDICTIVE_UNIT_PARAMETERS must hold a list of {"name": ..., "value": ...}') from None
+        raise ServerError(
+            'PREDICTIVE_UNIT_PARAMETERS must hold a list of {"name": ..., "value": ...}'
+        ) from None
 
 
 def _folder() -> str:

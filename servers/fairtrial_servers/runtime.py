@@ -14,6 +14,7 @@ from mlserver.errors import InferenceError
 from mlserver.types import InferenceRequest, InferenceResponse, RequestInput
 
 from fairtrial_servers.errors import ModelError
+from fairtrial_servers.safety.signatures import check_signature
 from fairtrial_servers.store import fetch
 from fairtrial_servers.tensors import Array, TensorSpec, decode, encode
 
@@ -62,7 +63,9 @@ class Runtime(MLModel, ABC):
         extra = parameters.extra if parameters else None
         # Relative addresses are resolved where the server is launched; here only the working folder is left.
         path = fetch(uri or "", Path.cwd())
-        self.prepare(path, {key: str(value) for key, value in (extra or {}).items()})
+        said = {key: str(value) for key, value in (extra or {}).items()}
+        check_signature(path, said)
+        self.prepare(path, said)
         # MLServer reads the platform from the settings, whatever the attribute of the runtime says.
         self.settings.platform = self.platform
         lone = len(self._signature.inputs) == 1  # clients call it what they like

@@ -12,20 +12,53 @@ from fairtrial.errors import ExitCode, UsageError
 
 @click.command("pack")
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
-@click.option("-o", "--image", type=click.Path(path_type=Path), help="Write an OCI image layout here: a folder, or a .tar.")
-@click.option("--push", "to", metavar="REGISTRY/NAME:TAG", help="Push to a registry; logins are those of docker.")
-@click.option("--base", default="", metavar="IMAGE", help="An image with Python: a layout on disk, or a reference.  [default: docker.io/library/python:3.N-slim, N as here]")
-@click.option("--platform", "platforms", multiple=True, help="linux/amd64 or linux/arm64; several make an index.  [default: this machine's]")
+@click.option(
+    "-o",
+    "--image",
+    type=click.Path(path_type=Path),
+    help="Write an OCI image layout here: a folder, or a .tar.",
+)
+@click.option(
+    "--push", "to", metavar="REGISTRY/NAME:TAG", help="Push to a registry; logins are those of docker."
+)
+@click.option(
+    "--base",
+    default="",
+    metavar="IMAGE",
+    help="An image with Python: a layout on disk, or a reference.  [default: docker.io/library/python:3.N-slim, N as here]",
+)
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    help="linux/amd64 or linux/arm64; several make an index.  [default: this machine's]",
+)
 @click.option("--name", default="", help="The model's name in V2 paths.  [default: the file's or folder's]")
 @click.option("--implementation", default="", help="The server's class.  [default: by the model's format]")
-@click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Passed to the model server.")
+@click.option(
+    "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Passed to the model server."
+)
 @click.option("--with", "extra", multiple=True, metavar="REQUIREMENT", help="A further Python package.")
-@click.option("--lock", type=click.Path(path_type=Path), help="The Python packages to install, as `uv pip compile` writes them.  [default: the versions that run here]")
-@click.option("--include", "included", multiple=True, metavar="PATH=PLACE", help="A file or folder, and its absolute place in the image.")
+@click.option(
+    "--lock",
+    type=click.Path(path_type=Path),
+    help="The Python packages to install, as `uv pip compile` writes them.  [default: the versions that run here]",
+)
+@click.option(
+    "--include",
+    "included",
+    multiple=True,
+    metavar="PATH=PLACE",
+    help="A file or folder, and its absolute place in the image.",
+)
 @click.option("--python", default=None, metavar="3.N", help="The base's Python, where it cannot be seen.")
 @click.option("--artifact", is_flag=True, help="The bare model, with no server around it.")
 @click.option("--insecure", is_flag=True, help="Speak plain http to the registries.")
-@click.option("--cache", type=click.Path(path_type=Path), help="Where layers are kept.  [default: fairtrial/images in the user's cache]")
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Where layers are kept.  [default: fairtrial/images in the user's cache]",
+)
 @output_option
 def command(
     model: Path,

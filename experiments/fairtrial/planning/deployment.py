@@ -7,9 +7,12 @@ from fairtrial_graphs.seldon.text import ManifestError, read
 from fairtrial_graphs.seldon.types import SeldonDeployment
 from fairtrial_servers.errors import ServerError
 from fairtrial_servers.formats import FORMATS, detect
+from fairtrial_servers.safety.signatures import CERTIFICATES, PUBLIC_KEY, read_key
+from fairtrial_servers.safety.signatures import FILE as SIGNATURE_FILE
 
 from fairtrial.errors import UsageError
 from fairtrial.experiment.arms import Arm as ExperimentArm
+from fairtrial.experiment.arms import Signature
 from fairtrial.experiment.model import Experiment
 
 
@@ -24,12 +27,29 @@ def deployment_of(experiment: Experiment) -> SeldonDeployment:
 
 def _arm(experiment: Experiment, name: str, arm: ExperimentArm) -> Arm:
     assert arm.model_uri is not None, "the model demands it where no deployment is given"
-    return Arm(
-        name=name,
-        model_uri=arm.model_uri,
-        implementation=arm.implementation or _implementation(experiment, arm),
-        parameters={key: str(value) for key, value in arm.parameters.items()},
-    )
+    implementation = arm.implementation or _implementation(experiment, arm)
+    parameters = {key: str(value) for key, value in arm.parameters.items()}
+    if arm.signature is not None:
+        if not implementation.startswith(("FAIRTRIAL_", "fairtrial_servers.")):
+            raise UsageError(
+                f"the arm {name} has a signature, which {implementation} does not check: leave the implementation "
+                f"out, or name one of Fairtrial's"
+            )
+        parameters |= _signed_by(experiment, arm, arm.signature)
+    return Arm(name=name, model_uri=arm.model_uri, implementation=implementation, parameters=parameters)
+
+
+def _signed_by(experiment: Experiment, arm: ExperimentArm, wanted: Signature) -> dict[str, str]:
+    """The parameters that have the server check the signature: the key itself, wherever the server runs."""
+    try:
+        found = {
+            name: read_key(experiment.locate(path))
+            for name, path in ((PUBLIC_KEY, wanted.public_key), (CERTIFICATES, wanted.certificates))
+            if path is not None
+        }
+    except ServerError as error:
+        raise UsageError(f"the signature of {arm.model_uri}: {error}") from error
+    return {**found, **({SIGNATURE_FILE: wanted.file} if wanted.file else {})}
 
 
 def _implementation(experiment: Experiment, arm: ExperimentArm) -> str:

@@ -78,12 +78,16 @@ def take_base(
     if not isinstance(diff_ids, list) or len(cast("list[Any]", diff_ids)) != len(listed):
         raise ModelError(f"{named} is damaged: its configuration and its manifest differ in layers")
     layers = tuple(
-        Layer(Descriptor(_OCI_NAME.get(each.media_type, each.media_type), each.digest, each.size), str(diff_id))
+        Layer(
+            Descriptor(_OCI_NAME.get(each.media_type, each.media_type), each.digest, each.size), str(diff_id)
+        )
         for each, diff_id in zip(listed, cast("list[Any]", diff_ids), strict=True)
     )
     version = python or _python_of(config, layers, into)
     if version is None:
-        raise ServerError(f"found no Python in {named}: say which one it has by --python, or take another base")
+        raise ServerError(
+            f"found no Python in {named}: say which one it has by --python, or take another base"
+        )
     if version not in _SUPPORTED:
         raise ServerError(f"{named} has Python {version}; MLServer runs on {' and '.join(_SUPPORTED)}")
     return Base(named, manifest.digest, mount_from, layers, config, version)

@@ -7,9 +7,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from fairtrial_servers.errors import ServerError
 from fairtrial_servers.image.blobs import Blobs
 from fairtrial_servers.image.layers import Layer
 from fairtrial_servers.image.oci import LAYER_GZIP, Descriptor
@@ -45,11 +46,27 @@ class LayerCache:
 
     def keep(self, key: str, layer: Layer) -> None:
         said = {"digest": layer.descriptor.digest, "size": layer.descriptor.size, "diff_id": layer.diff_id}
-        self._made.mkdir(parents=True, exist_ok=True)
-        file = self._made / _name(key)
-        temporary = file.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(said), encoding="utf-8")
-        temporary.replace(file)
+        self._replace(self._made / _name(key), json.dumps(said))
+
+    def text(self, key: str, make: Callable[[], str]) -> str:
+        """The text that was kept under a key; made and kept where there is none."""
+        file = self._made / _name(f"text {key}")
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            found = file.read_text(encoding="utf-8")
+            os.utime(file)
+            return found
+        made = make()
+        self._replace(file, made)
+        return made
+
+    def _replace(self, file: Path, text: str) -> None:
+        try:
+            self._made.mkdir(parents=True, exist_ok=True)
+            temporary = file.with_suffix(f".{os.getpid()}")
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(file)
+        except OSError as error:
+            raise ServerError(f"cannot write to {self._made}: {error.strerror}") from error
 
     def touch(self, blob: Descriptor) -> None:
         """Note that a blob was used."""

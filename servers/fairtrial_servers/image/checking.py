@@ -10,6 +10,7 @@ from typing import Any
 from fairtrial_servers.errors import ModelError, ServerError
 from fairtrial_servers.launch import resolve
 from fairtrial_servers.runtime import Runtime
+from fairtrial_servers.safety.signatures import check_signature
 
 
 def check_model(model: Path, implementation: str, parameters: Mapping[str, str]) -> None:
@@ -24,6 +25,7 @@ def check_model(model: Path, implementation: str, parameters: Mapping[str, str])
         return
     from mlserver.settings import ModelSettings
 
+    check_signature(model, parameters)
     try:
         runtime(ModelSettings(name="model", implementation=runtime)).open(model, parameters)
     except ServerError:

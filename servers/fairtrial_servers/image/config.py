@@ -52,7 +52,9 @@ def created() -> str:
     try:
         moment = datetime.fromtimestamp(int(said), UTC)
     except (ValueError, OverflowError, OSError):
-        raise ServerError(f"SOURCE_DATE_EPOCH is {said!r}: expected seconds since 1970, a whole number") from None
+        raise ServerError(
+            f"SOURCE_DATE_EPOCH is {said!r}: expected seconds since 1970, a whole number"
+        ) from None
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -108,7 +110,10 @@ def image_config(model: ModelFacts, base: Base, layers: Sequence[Layer], target:
         "history": [
             *inherited,
             *(
-                {"created": when, "created_by": f"fairtrial pack: {layer.descriptor.annotations[LAYER_HOLDS]}"}
+                {
+                    "created": when,
+                    "created_by": f"fairtrial pack: {layer.descriptor.annotations[LAYER_HOLDS]}",
+                }
                 for layer in layers
             ),
         ],

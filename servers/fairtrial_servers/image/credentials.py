@@ -33,7 +33,9 @@ def credentials(registry: str) -> Credentials | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise ServerError(f"cannot read {file}: {getattr(error, 'strerror', '') or 'not valid JSON'}") from None
+        raise ServerError(
+            f"cannot read {file}: {getattr(error, 'strerror', '') or 'not valid JSON'}"
+        ) from None
     if not isinstance(said, dict):
         raise ServerError(f"cannot read {file}: it holds no JSON object")
     config = cast("dict[str, Any]", said)

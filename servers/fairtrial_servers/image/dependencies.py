@@ -54,7 +54,7 @@ def lock(wanted: Sequence[str], target: Platform, python: str, folder: Path) -> 
     """
     given, installed, out = folder / "wanted.in", folder / "installed.txt", folder / "lock.txt"
     given.write_text("\n".join(sorted(wanted)) + "\n", encoding="utf-8")
-    installed.write_text("\n".join(_installed()) + "\n", encoding="utf-8")
+    installed.write_text("\n".join(pins()) + "\n", encoding="utf-8")
     _uv(
         "pip", "compile", str(given), "--constraints", str(installed), "--output-file", str(out),
         "--generate-hashes", "--no-annotate", "--no-header", "--no-emit-index-url", *_for(target, python),
@@ -65,6 +65,9 @@ def lock(wanted: Sequence[str], target: Platform, python: str, folder: Path) -> 
 
 def install(locked: str, target: Platform, python: str, into: Path, folder: Path) -> None:
     """Install what is locked, from wheels only, and nothing else. Raises ServerError."""
+    if all(not line.strip() or line.startswith("#") for line in locked.splitlines()):
+        into.mkdir()
+        return
     file = folder / "requirements.txt"
     file.write_text(locked, encoding="utf-8")
     hashes = ["--require-hashes"] if "--hash=" in locked else []
@@ -80,20 +83,23 @@ def check_requirement(text: str) -> str:
     try:
         return str(Requirement(text))
     except InvalidRequirement:
-        raise ServerError(f"{text!r} is no requirement: expected a name as in mlserver-sklearn==1.7.1") from None
+        raise ServerError(
+            f"{text!r} is no requirement: expected a name as in mlserver-sklearn==1.7.1"
+        ) from None
 
 
 def _for(target: Platform, python: str) -> tuple[str, ...]:
     return ("--python-platform", target.wheels, "--python-version", python, "--only-binary", ":all:")
 
 
-def _installed() -> list[str]:
-    pins = {
+def pins() -> list[str]:
+    """Every package that is installed here, with its version."""
+    found = {
         canonicalize_name(each.name): each.version
         for each in metadata.distributions()
         if each.name and "fairtrial" not in canonicalize_name(each.name)
     }
-    return [f"{name}=={version}" for name, version in sorted(pins.items())]
+    return [f"{name}=={version}" for name, version in sorted(found.items())]
 
 
 def _uv(*arguments: str, doing: str) -> None:
@@ -105,7 +111,9 @@ def _uv(*arguments: str, doing: str) -> None:
     except subprocess.TimeoutExpired:
         raise ServerError(f"cannot {doing}: uv took longer than {_LIMIT} s") from None
     if ended.returncode != 0:
-        lines = [line.strip(" ×╰─▶│├") for line in ended.stderr.splitlines() if not line.startswith("warning")]
+        lines = [
+            line.strip(" ×╰─▶│├") for line in ended.stderr.splitlines() if not line.startswith("warning")
+        ]
         told = _LOGIN.sub("://", " ".join(line for line in lines if line))
         reason = told[:600] or f"uv ended with {ended.returncode}"
         raise ServerError(f"cannot {doing}: {reason}")

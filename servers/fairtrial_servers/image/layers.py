@@ -81,7 +81,9 @@ def files_under(folder: Path, at: str, *, links: bool = True) -> Iterator[Entry]
             if not links:
                 continue
             if not path.resolve().is_relative_to(inside):
-                raise UnsafeModelError(f"{path} is a link out of {folder}: copy what it leads to, or remove it")
+                raise UnsafeModelError(
+                    f"{path} is a link out of {folder}: copy what it leads to, or remove it"
+                )
             if path.is_dir():
                 raise ModelError(f"{path} is a link to a folder: replace it by the folder itself")
         if path.is_file():

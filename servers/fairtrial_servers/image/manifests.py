@@ -36,6 +36,10 @@ def _one_of(listed: Sequence[Descriptor], wanted: Platform, where: str) -> Descr
         each for each in listed if not each.platform
     ]
     if not found:
-        names = sorted({"/".join((e.platform.get("os", "?"), e.platform.get("architecture", "?"))) for e in listed})
-        raise ModelError(f"{where} has no image for {wanted.name}; it has {', '.join(names) or 'none at all'}")
+        names = sorted(
+            {"/".join((e.platform.get("os", "?"), e.platform.get("architecture", "?"))) for e in listed}
+        )
+        raise ModelError(
+            f"{where} has no image for {wanted.name}; it has {', '.join(names) or 'none at all'}"
+        )
     return found[0]

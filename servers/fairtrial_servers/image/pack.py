@@ -159,9 +159,16 @@ def _packages(making: _Making, target: Platform, python: str) -> Layer:
         if request.lock is not None:
             locked = _read_lock(request.lock)
         else:
-            making.progress(f"choosing Python packages for {target.name}, Python {python}")
             wanted = dependencies.requirements(_extras(making.format, request.model), target, python)
-            locked = dependencies.lock([*wanted, *request.extra_requirements], target, python, folder)
+            wanted += request.extra_requirements
+
+            def chosen() -> str:
+                making.progress(f"choosing Python packages for {target.name}, Python {python}")
+                return dependencies.lock(wanted, target, python, folder)
+
+            locked = making.cache.text(
+                "\n".join((target.name, python, *wanted, *dependencies.pins())), chosen
+            )
 
         def installed() -> list[Entry]:
             making.progress(f"installing {locked.count('==')} Python packages for {target.name}")

@@ -36,7 +36,9 @@ def platform(name: str) -> Platform:
     for known in PLATFORMS:
         if known.name == name:
             return known
-    raise ServerError(f"no image is made for {name!r}: known are {', '.join(known.name for known in PLATFORMS)}")
+    raise ServerError(
+        f"no image is made for {name!r}: known are {', '.join(known.name for known in PLATFORMS)}"
+    )
 
 
 def own_platform() -> Platform:

@@ -133,7 +133,9 @@ class Registry:
                 try:
                     with self._stream(f"/blobs/{blob.digest}", headers) as answer:
                         if answer.status_code == 404:
-                            raise RegistryError(f"{self.reference}: the registry lacks the blob {blob.digest}")
+                            raise RegistryError(
+                                f"{self.reference}: the registry lacks the blob {blob.digest}"
+                            )
                         self._expect(answer, f"give the blob {blob.digest}", 206 if headers else 200, 200)
                         skip = target.size if headers and answer.status_code == 200 else 0
                         for data in answer.iter_raw(1024 * 1024):

@@ -10,8 +10,20 @@ from fairtrial_servers.errors import ModelError
 from fairtrial_servers.store.interface import Store
 from fairtrial_servers.store.local import LocalStore
 
+
+def _oci(_base: Path) -> Store:
+    try:
+        from fairtrial_servers.store.oci import OciStore
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"oci:// addresses are read by {error.name}, which is not installed: "
+            f'pip install "fairtrial-servers[oci]"'
+        ) from error
+    return OciStore()
+
+
 #: Scheme -> the store that understands it. "" is a plain path.
-STORES: Mapping[str, Callable[[Path], Store]] = {"": LocalStore, "file": LocalStore}
+STORES: Mapping[str, Callable[[Path], Store]] = {"": LocalStore, "file": LocalStore, "oci": _oci}
 
 # Two letters at least: `C:\models` is a path.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)

@@ -16,8 +16,15 @@ from fairtrial_servers.image.layout import write_layout
 from fairtrial_servers.image.oci import CONFIG, LAYER_HOLDS, MANIFEST, Descriptor, encode
 from fairtrial_servers.image.platforms import Platform
 
-PYTHON = next((Path(f"/usr/bin/python3.{minor}") for minor in (11, 12) if Path(f"/usr/bin/python3.{minor}").is_file()), None)
-_ALSO = ("libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1")
+PYTHON = next(
+    (Path(f"/usr/bin/python3.{minor}") for minor in (11, 12) if Path(f"/usr/bin/python3.{minor}").is_file()),
+    None,
+)
+#: What wheels load besides: the C++ library, and the parts of the C library that every image has.
+_ALSO = (
+    *("libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1"),
+    *("librt.so.1", "libpthread.so.0", "libdl.so.2", "libutil.so.1", "libresolv.so.2"),
+)
 _LINKED = re.compile(r"(/\S+)\s+\(0x")
 
 
@@ -60,7 +67,7 @@ def write_base(folder: Path, entries: list[Entry], platform: Platform, env: tupl
         **platform.as_json(),
         "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin", *env], "Cmd": ["sh"], "User": "root"},
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
-        "history": [{"created_by": "the tests"}],
+        "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "the tests"}],
     }
     config = blobs.add(encode(said), CONFIG)
     manifest = blobs.add(
@@ -69,7 +76,11 @@ def write_base(folder: Path, entries: list[Entry], platform: Platform, env: tupl
                 "schemaVersion": 2,
                 "mediaType": MANIFEST,
                 "config": config.as_json(),
-                "layers": [Descriptor(layer.descriptor.media_type, layer.descriptor.digest, layer.descriptor.size).as_json()],
+                "layers": [
+                    Descriptor(
+                        layer.descriptor.media_type, layer.descriptor.digest, layer.descriptor.size
+                    ).as_json()
+                ],
             }
         ),
         MANIFEST,
