@@ -27,6 +27,7 @@ from fairtrial_servers.image.reference import Reference
 #: Bytes of a part of an upload. Registries behind proxies refuse bodies that are much larger.
 PART = 16 * 1024 * 1024
 _ATTEMPTS = 5
+_FORGOTTEN = (404, 416)
 _BUSY = (429, 500, 502, 503, 504)
 _TIMEOUT = httpx.Timeout(30, read=120, write=120)
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
@@ -85,45 +86,43 @@ class Registry:
     def upload(self, blob: Descriptor, file: Path, *, mount_from: str = "") -> bool:
         """Bring a blob to the registry; False where it could take it from `mount_from`, another of its names."""
         query: dict[str, str] = {"mount": blob.digest, "from": mount_from} if mount_from else {}
-        answer = self._ask("POST", "/blobs/uploads/", params=query)
-        if answer.status_code == 201:
-            return False
-        self._expect(answer, "begin an upload", 202)
-        location = self._location(answer)
+        for attempt in range(_ATTEMPTS):
+            answer = self._ask("POST", "/blobs/uploads/", params=query)
+            if answer.status_code == 201:
+                return False
+            self._expect(answer, "begin an upload", 202)
+            answer = self._send(blob, file, self._location(answer))
+            # What got there though its answer was lost, or was brought by someone else meanwhile, is there.
+            if answer.status_code in (200, 201) or self.has(blob):
+                return True
+            # Some registries forget an upload whose connection was cut: then it begins again.
+            if answer.status_code not in _FORGOTTEN or attempt == _ATTEMPTS - 1:
+                self._expect(answer, f"take the blob {blob.digest}", 201)
+            self._wait(attempt)
+        return True
+
+    def _send(self, blob: Descriptor, file: Path, location: str) -> httpx.Response:
+        """Send a blob in parts; the answer to the last one, or to one that the registry did not take."""
+        kind = {"Content-Type": "application/octet-stream"}
+        at = 0
         with file.open("rb") as source:
-            at = 0
             while blob.size - at > PART:
                 source.seek(at)
                 part = source.read(PART)
-                answer = self._part(location, part, at)
+                headers = {**kind, "Content-Range": f"{at}-{at + len(part) - 1}"}
+                answer = self._ask("PATCH", location, headers=headers, content=part)
+                if answer.status_code == 416:  # after a cut connection: some of it is there, so ask how much
+                    answer = self._ask("GET", location)
+                if answer.status_code not in (202, 204):
+                    return answer
                 location = self._location(answer)
                 at = _received(answer, at + len(part))
             source.seek(at)
             rest = source.read()
-        headers = {"Content-Type": "application/octet-stream"}
         if at:
-            headers["Content-Range"] = f"{at}-{at + len(rest) - 1}"
+            kind["Content-Range"] = f"{at}-{at + len(rest) - 1}"
         url = str(httpx.URL(location).copy_merge_params({"digest": blob.digest}))
-        answer = self._ask("PUT", url, headers=headers, content=rest)
-        # What got there though its answer was lost, or was brought by someone else meanwhile, is there.
-        if answer.status_code not in (200, 201) and self.has(blob):
-            return True
-        self._expect(answer, f"take the blob {blob.digest}", 201)
-        return True
-
-    def _part(self, location: str, part: bytes, at: int) -> httpx.Response:
-        """Send a part; after a broken connection, ask how much arrived."""
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Range": f"{at}-{at + len(part) - 1}",
-        }
-        answer = self._ask("PATCH", location, headers=headers, content=part)
-        if answer.status_code == 416:  # some of it arrived before
-            answer = self._ask("GET", location)
-            self._expect(answer, "say how far an upload is", 204)
-            return answer
-        self._expect(answer, "take a part of a blob", 202)
-        return answer
+        return self._ask("PUT", url, headers=kind, content=rest)
 
     def download(self, blob: Descriptor, into: Blobs) -> None:
         """Fetch a blob; it is kept only if its digest and size are right."""

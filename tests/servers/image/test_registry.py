@@ -242,7 +242,7 @@ def cutting(registry) -> Iterator[Callable[..., Cutting]]:
         each.close()
 
 
-def test_an_upload_goes_on_where_the_connection_was_cut(registry, large, cutting, tmp_path, no_login):
+def test_an_upload_survives_cut_connections(registry, large, cutting, tmp_path, no_login):
     proxy = cutting(cuts=3, after=PART // 2, upstream=True)
     push(large, f"{proxy.address}/team/cut:v1")
     assert proxy.made == 3

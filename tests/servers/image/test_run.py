@@ -68,7 +68,8 @@ def running(
     config = json.loads((root.parent / "config.json").read_text())["process"]
     user = f"{config['user']['uid']}:{config['user']['gid']}"
     inside = (
-        'mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && mount -t tmpfs tmpfs "$1/tmp" '
+        'mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" '
+        '&& mount -t tmpfs tmpfs "$1/tmp" '
         '&& mount -o remount,bind,ro "$1" && exec /usr/sbin/chroot --userspec="$2" "$1" "${@:3}"'
     )
     for name in ("dev", "proc", "tmp"):
@@ -80,14 +81,15 @@ def running(
              *config["args"]],
             env=env, stdout=subprocess.PIPE, stderr=err, text=True,
         )  # fmt: skip
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         line = process.stdout.readline()
         assert line, log.read_text()
         yield json.loads(line), process
     finally:
         process.kill()
         process.wait(10)
+        process.stdout.close()
 
 
 def _ports(free_ports) -> dict[str, str]:
