@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
-from typing_extensions import Self
 
 from fairtrial.experiment.base import DnsLabel, Part, raise_mistakes
 from fairtrial.experiment.quantities import describe

@@ -1,4 +1,4 @@
-"""A bare model as an OCI artifact: one blob for each file, as `oras push` makes it and `oras pull` reads it."""
+"""A bare model as an OCI artifact: one blob for each file, as oras makes and reads them."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Blobs:
     def writing(self, expected: Descriptor | None = None) -> Generator[Writing]:
         """A blob to write; kept once the block ends without an error.
 
-        Raises ModelError where the digest or size is not the expected one, ServerError where the disk is full.
+        Raises ModelError where the digest or size is not the expected one, ServerError for a full disk.
         """
         temporary: Path | None = None
         try:

@@ -1,4 +1,4 @@
-"""The check that a model passes before it is packed: a model that is unsafe, or does not load, gets no image."""
+"""The check before packing: a model that is unsafe, or does not load, gets no image."""
 
 from __future__ import annotations
 

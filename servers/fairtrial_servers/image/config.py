@@ -26,8 +26,8 @@ from fairtrial_servers.image.oci import (
 from fairtrial_servers.image.platforms import Platform
 
 #: The user that Seldon's operator runs containers as unless told otherwise (`defaultUserID`), so that an
-#: image behaves the same with Docker and in the cluster. A number, for Kubernetes' `runAsNonRoot` reads no names.
-#: Any other user does as well, for the image's files are readable by all and written to by none.
+#: image behaves the same with Docker and in the cluster. A number: Kubernetes' `runAsNonRoot` reads no
+#: names. Any other user does as well, for the image's files are readable by all and written to by none.
 USER = "8888:8888"
 
 #: Ports, where the environment names no others: those that Seldon's operator gives to the first container.

@@ -17,7 +17,7 @@ SERVER = "opt/fairtrial/server"
 MODELS = "models"
 LOCK = "opt/fairtrial/requirements.txt"
 
-#: Of an installed folder: locks of the installer, compiled files (they hold times), commands that nothing calls.
+#: Of an installed folder: the installer's locks, compiled files (they hold times), commands nobody calls.
 _LEFT_OUT = (".lock", "__pycache__", "bin")
 
 

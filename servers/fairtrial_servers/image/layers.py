@@ -48,7 +48,7 @@ class _Hashing(io.RawIOBase):
 
 
 def write_layer(blobs: Blobs, entries: Iterable[Entry], annotations: Mapping[str, str]) -> Layer:
-    """One layer of these files and the folders they are in. Raises ServerError for a file that cannot be read.
+    """One layer of these files and their folders. Raises ServerError for a file that cannot be read.
 
     Every entry belongs to root and is readable by all, so that the server can change nothing, whatever user
     it runs as. Times are 0 also where SOURCE_DATE_EPOCH is set: a layer whose files are the same is the same.

@@ -1,4 +1,4 @@
-"""`fairtrial pack`: an image with the runtime, its dependencies and one model, made without a container engine.
+"""`fairtrial pack`: an image with the runtime, its dependencies and one model, without a container engine.
 
 Layers, from what changes least to what changes most: the base's own, the Python packages, fairtrial_servers,
 files that were asked for, the model. A new version of a model is one new layer.

@@ -1,4 +1,4 @@
-"""An image or artifact that was made and is not yet anywhere: what it consists of, and where its blobs are."""
+"""An image or artifact that was made and is not yet anywhere: what it is, and where its blobs are."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Reference:
 
 
 def parse(text: str) -> Reference:
-    """Docker's rules: no registry means Docker Hub, no tag `latest`. Raises ServerError for what is no reference."""
+    """Docker's rules: no registry means Docker Hub, no tag `latest`. Raises ServerError."""
     rest, _, digest = text.partition("@")
     first, slash, tail = rest.partition("/")
     if slash and ("." in first or ":" in first or first == "localhost"):

@@ -34,7 +34,7 @@ _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 
 
 class Registry:
-    """Reads and writes blobs and manifests. `actions`: `pull`, or `pull,push`. Raises RegistryError throughout."""
+    """Reads and writes blobs and manifests. `actions`: `pull`, or `pull,push`. Raises RegistryError."""
 
     def __init__(
         self, reference: Reference, *, actions: str = "pull", insecure: bool = False, pause: float = 0.5
@@ -84,7 +84,7 @@ class Registry:
         return True
 
     def upload(self, blob: Descriptor, file: Path, *, mount_from: str = "") -> bool:
-        """Bring a blob to the registry; False where it could take it from `mount_from`, another of its names."""
+        """Bring a blob to the registry; False where it took it from `mount_from`, another of its names."""
         query: dict[str, str] = {"mount": blob.digest, "from": mount_from} if mount_from else {}
         for attempt in range(_ATTEMPTS):
             answer = self._ask("POST", "/blobs/uploads/", params=query)

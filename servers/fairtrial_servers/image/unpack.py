@@ -1,4 +1,4 @@
-"""Files out of layers, by someone else's hand: nothing is written outside the folder, whatever the layer says.
+"""Files out of layers of someone else: nothing is written outside the folder, whatever the layer says.
 
 Later layers change what earlier ones left: files are replaced, and taken away by whiteouts.
 """

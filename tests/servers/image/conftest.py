@@ -15,7 +15,6 @@ import pytest
 from fairtrial_servers.image.pack import Request
 from fairtrial_servers.image.packed import Packed
 from fairtrial_servers.image.platforms import own_platform
-
 from servers.image.base import write_base
 
 CONFIG = """\

@@ -21,7 +21,6 @@ import numpy as np
 import pytest
 from fairtrial_servers.image.layout import write_layout
 from fairtrial_servers.image.platforms import own_platform
-
 from servers.image.base import make_base, why_no_base
 
 pytest.importorskip("uv", reason="needs uv: uv sync --group image")
