@@ -1,4 +1,4 @@
-"""Signed models: a real key and real certificates are made here, models signed with them, and then changed."""
+"""Signed models: a real key and real certificates are made here, models signed, and then changed."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_file_that_the_signer_left_out_is_refused(model, keys):
     hashing = model_signing.hashing.Config().set_ignored_paths(paths=["code", "model.sig"])
     config = model_signing.signing.Config().use_elliptic_key_signer(private_key=keys["team"][0])
     config.set_hashing_config(hashing).sign(model, model / "model.sig")
-    with pytest.raises(UnsafeModelError, match="code/README is not covered by model.sig"):
+    with pytest.raises(UnsafeModelError, match=r"code/README is not covered by model\.sig"):
         check(model, keys["team"][1])
 
 

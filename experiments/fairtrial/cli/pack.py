@@ -25,7 +25,7 @@ from fairtrial.errors import ExitCode, UsageError
     "--base",
     default="",
     metavar="IMAGE",
-    help="An image with Python: a layout on disk, or a reference.  [default: docker.io/library/python:3.N-slim, N as here]",
+    help="An image with Python: a layout on disk, or a reference.  [default: the official slim one]",
 )
 @click.option(
     "--platform",
@@ -42,7 +42,7 @@ from fairtrial.errors import ExitCode, UsageError
 @click.option(
     "--lock",
     type=click.Path(path_type=Path),
-    help="The Python packages to install, as `uv pip compile` writes them.  [default: the versions that run here]",
+    help="The Python packages to install, one a line.  [default: the versions that run here]",
 )
 @click.option(
     "--include",

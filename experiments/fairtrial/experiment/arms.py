@@ -53,7 +53,7 @@ class Signature(Part):
     )
     certificates: str | None = Field(
         default=None,
-        description="A PEM file with the certificates that the signer's must lead to, relative to this file.",
+        description="A PEM file with the certificates that the signer's must lead to, relative here.",
         examples=["keys/chain.pem"],
     )
     file: str | None = Field(

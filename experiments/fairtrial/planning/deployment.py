@@ -32,8 +32,8 @@ def _arm(experiment: Experiment, name: str, arm: ExperimentArm) -> Arm:
     if arm.signature is not None:
         if not implementation.startswith(("FAIRTRIAL_", "fairtrial_servers.")):
             raise UsageError(
-                f"the arm {name} has a signature, which {implementation} does not check: leave the implementation "
-                f"out, or name one of Fairtrial's"
+                f"the arm {name} has a signature, which {implementation} does not check: "
+                f"leave the implementation out, or name one of Fairtrial's"
             )
         parameters |= _signed_by(experiment, arm, arm.signature)
     return Arm(name=name, model_uri=arm.model_uri, implementation=implementation, parameters=parameters)

@@ -72,7 +72,8 @@ def install(locked: str, target: Platform, python: str, into: Path, folder: Path
     file.write_text(locked, encoding="utf-8")
     hashes = ["--require-hashes"] if "--hash=" in locked else []
     _uv(
-        "pip", "install", "--target", str(into), "--requirements", str(file), "--no-deps", "--link-mode", "copy",
+        "pip", "install", "--target", str(into), "--requirements", str(file), "--no-deps",
+        "--link-mode", "copy",
         "--no-compile-bytecode", *hashes, *_for(target, python),
         doing="install the packages that the model needs",
     )  # fmt: skip

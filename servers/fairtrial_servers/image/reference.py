@@ -58,7 +58,7 @@ def parse(text: str) -> Reference:
         # Not the text itself: someone may have written a password into it.
         shown = text.rpartition("@")[2] if "@" in text and not is_digest(digest) else text
         raise ServerError(
-            f"{shown!r} names no image: expected REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:..., in lower case "
-            f"and without a user or password (these come from docker's config.json)"
+            f"{shown!r} names no image: expected REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:..., in "
+            f"lower case and without a user or password (these come from docker's config.json)"
         )
     return Reference(registry, name, tag or ("" if digest else "latest"), digest)

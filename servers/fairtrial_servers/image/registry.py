@@ -217,11 +217,12 @@ class Registry:
         registry = self.reference.registry
         if answer.status_code in (401, 403):
             raise RegistryError(
-                f"{registry} does not allow to {what} in {self.reference.name}: run `docker login {registry}` "
-                f"with an account that may"
+                f"{registry} does not allow to {what} in {self.reference.name}: run "
+                f"`docker login {registry}` with an account that may"
             )
         raise RegistryError(
-            f"{registry} does not {what} in {self.reference.name}: it answered {answer.status_code}{_said(answer)}"
+            f"{registry} does not {what} in {self.reference.name}: "
+            f"it answered {answer.status_code}{_said(answer)}"
         )
 
 

@@ -212,12 +212,12 @@ def _decompressed(raw: IO[bytes], where: str) -> IO[bytes]:
     if start[:2] == b"\x1f\x8b":
         return gzip.GzipFile(fileobj=raw)  # pyright: ignore[reportReturnType]
     if start == b"\x28\xb5\x2f\xfd":
-        raise ModelError(f"{where} has layers in zstd, which are not read: push it with gzip or uncompressed")
+        raise ModelError(f"{where} has layers in zstd, which are not read: push it with gzip")
     return io.BufferedReader(raw)  # pyright: ignore[reportArgumentType]
 
 
 def _clean(path: str, where: str) -> str:
-    """A path of a layer without leading slashes and dots. Raises UnsafeModelError for one that goes upwards."""
+    """A path without leading slashes and dots. Raises UnsafeModelError for one that goes upwards."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts or "\0" in path or "\\" in path:
         raise UnsafeModelError(f"{where}: {path!r} leads out of the model's folder")

@@ -1,7 +1,7 @@
 """Who made a model: OpenSSF model signatures, checked before anything of the model is read.
 
-A signature lists every file of the model with its digest. It is `model.sig` in the model's folder, or beside a
-model that is a file `<name>.sig` or `model.sig`.
+A signature lists every file of the model with its digest. It is `model.sig` in the model's folder, or
+beside a model that is a file `<name>.sig` or `model.sig`.
 
 Parameters of the graph node: `signature_public_key` (an elliptic curve key) or `signature_certificates` (the
 chain up to a root that is trusted, in one PEM), each as PEM text or as a path; `signature_file` where it is
@@ -36,8 +36,8 @@ _LARGEST = 64 * 1024 * 1024
 def check_signature(model: Path, parameters: Mapping[str, str]) -> None:
     """Verify the model where the parameters ask for it; without them nothing is checked.
 
-    Raises UnsafeModelError for a signature that is missing, is not of this key, or does not cover the model as
-    it is now; ServerError for a key that cannot be read, or where model-signing is not installed.
+    Raises UnsafeModelError for a signature that is missing, not of this key, or not of the model as it is
+    now; ServerError for a key that cannot be read, or where model-signing is not installed.
     """
     keys = [name for name in (PUBLIC_KEY, CERTIFICATES) if name in parameters]
     if not keys:
@@ -107,7 +107,7 @@ def _verify(model: Path, signature: Path, kind: str, key: Path) -> None:
             config.use_elliptic_key_verifier(public_key=key)
         else:
             config.use_certificate_verifier(certificate_chain=[key])
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (the library lists none)
         raise ServerError(
             f"the {what} that models are to be signed by cannot be read: {_reason(error)}"
         ) from None
@@ -117,7 +117,7 @@ def _verify(model: Path, signature: Path, kind: str, key: Path) -> None:
         # The library prints its warnings, and stdout is where the server says that it is ready.
         with contextlib.redirect_stdout(io.StringIO()):
             config.verify(model, signature)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # Whatever goes wrong, the model is not verified.
         raise UnsafeModelError(f"{model} is not as it was signed: {_words(error, what)}") from None
 
@@ -164,9 +164,6 @@ def _reason(error: Exception) -> str:
 def _library() -> Any:
     try:
         import model_signing
-        import model_signing.hashing
-        import model_signing.signing
-        import model_signing.verifying
     except ModuleNotFoundError as error:
         raise ServerError(
             f"signatures are verified by {error.name}, which is not installed: "
@@ -176,7 +173,7 @@ def _library() -> Any:
 
 
 def read_key(path: Path) -> str:
-    """The PEM text of a public key or of certificates. Raises ServerError for what holds none, or a private key."""
+    """The PEM text of a public key or of certificates. Raises ServerError for a private key."""
     try:
         text = path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:

@@ -162,9 +162,9 @@ def test_a_modelpack_comes_back(put, tmp_path):
 
 def test_a_modelcar_is_what_its_layers_leave_after_one_another(put, tmp_path):
     address = put(
-        layer(file("etc/passwd"), file("models/a", b"1"), file("models/b", b"1"), file("models/old/c"), gz=False),
-        layer(file("./models/a", b"2"), file("models/.wh.b", b""), file("models/new/d"), file("models/old/.wh..wh..opq", b"")),
-        layer(file("models/old/e", b"3"), ("models/link", "old/e", tarfile.SYMTYPE), ("models/hard", "models/a", tarfile.LNKTYPE)),
+        layer(file("etc/passwd"), file("models/a", b"1"), file("models/b", b"1"), file("models/old/c"), gz=False),  # noqa: E501
+        layer(file("./models/a", b"2"), file("models/.wh.b", b""), file("models/new/d"), file("models/old/.wh..wh..opq", b"")),  # noqa: E501
+        layer(file("models/old/e", b"3"), ("models/link", "old/e", tarfile.SYMTYPE), ("models/hard", "models/a", tarfile.LNKTYPE)),  # noqa: E501
     )  # fmt: skip
     assert files(fetch(address, tmp_path)) == {
         "a": b"2", "new/d": b"x", "old/e": b"3", "link": b"3", "hard": b"2",
@@ -288,5 +288,5 @@ def test_an_index_is_followed_to_this_machines_platform(registry, put, tmp_path)
         )
     name = f"oci://{reference.registry}/{reference.name}"
     assert files(fetch(f"{name}:index", tmp_path)) == {"m": b"ours"}
-    with pytest.raises(ModelError, match="has no image for linux/.*; it has windows/amd64"):
+    with pytest.raises(ModelError, match=r"has no image for linux/.*; it has windows/amd64"):
         fetch(f"{name}:windows", tmp_path)

@@ -15,7 +15,6 @@ from fairtrial_servers.errors import ModelError, ServerError, UnsafeModelError
 from fairtrial_servers.image.layout import write_layout
 from fairtrial_servers.image.oci import LAYER_HOLDS, MODEL_DIGEST
 from fairtrial_servers.image.platforms import PLATFORMS, own_platform
-
 from servers.image.base import write_base
 
 

@@ -1,4 +1,4 @@
-"""Pushing to a real registry and reading back: what is sent, what is not, and what cut connections do to it."""
+"""Pushing to a real registry and reading back: what is sent, what is not, and what cut connections do."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HTPASSWD = "team:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory) -> Packed:
-    """An image with two layers that do not compress: the first of three parts, the second of less than one."""
+    """An image with two layers that do not compress: one of three parts, one of less than one."""
     blobs = Blobs(tmp_path_factory.mktemp("large"))
     layers = [
         write_layer(blobs, [Entry(f"opt/{size}", os.urandom(size))], {LAYER_HOLDS: "files"})
@@ -328,7 +328,7 @@ def test_a_credential_helper_is_asked(guarded, large, tmp_path, no_login, monkey
 
 
 class Tokens:
-    """The token server of a registry: gives out tokens to one user, signed by a key that the registry knows."""
+    """The token server of a registry: gives out tokens to one user, signed by a key that the registry knows."""  # noqa: E501
 
     def __init__(self, folder: Path) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())

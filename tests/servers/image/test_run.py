@@ -76,8 +76,8 @@ def running(
     env = {**dict(each.split("=", 1) for each in config["env"]), **environment}
     with log.open("w") as err:
         process = subprocess.Popen(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", inside, "-", str(root), user,
-             *config["args"]],
+            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", inside, "-", str(root),
+             user, *config["args"]],
             env=env, stdout=subprocess.PIPE, stderr=err, text=True,
         )  # fmt: skip
     assert process.stdout is not None
