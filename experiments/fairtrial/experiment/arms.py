@@ -53,13 +53,13 @@ class Signature(Part):
     )
     certificates: str | None = Field(
         default=None,
-        description="A PEM file with the certificates that the signer's must lead to, relative here.",
+        description="A PEM file with the certificates that the signer's must lead to, relative to this file.",
         examples=["keys/chain.pem"],
     )
     file: str | None = Field(
         default=None,
-        description="The signature's file in the model's folder. Default: model.sig; beside a model that is a "
-        "file, its name and .sig.",
+        description="The signature's file in the model's folder. Default: model.sig; beside a model that is "
+        "a file, its name and .sig.",
         examples=["team.sig"],
     )
 

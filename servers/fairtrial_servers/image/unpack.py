@@ -98,7 +98,7 @@ class Unpacking:
             raise ModelError(f"{self.where} has no model{at}")
 
     def place(self, path: str) -> Path:
-        """Where a path of the model goes: its folders are made, and nothing that a link leads to is touched."""
+        """Where a path of the model goes: its folders are made, and nothing that a link leads to is touched."""  # noqa: E501
         folder = self.into
         for part in PurePosixPath(path).parts[:-1]:
             folder = folder / part
