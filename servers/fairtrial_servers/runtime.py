@@ -22,6 +22,7 @@ from fairtrial_servers.cached_values import model_digest
 from fairtrial_servers.errors import ModelError
 from fairtrial_servers.messages import Parameters, Request, Tensor, Wanted
 from fairtrial_servers.options import batching_of, caching_of
+from fairtrial_servers.safety.signatures import check_signature
 from fairtrial_servers.store import fetch
 from fairtrial_servers.tensors import Array, TensorSpec, decode, encode
 
@@ -85,6 +86,7 @@ class Runtime(MLModel, ABC):
         path = fetch(uri or "", Path.cwd())
         said = {key: str(value) for key, value in (extra or {}).items()}
         batching, caching = batching_of(said, *self._batch_settings), caching_of(said)
+        check_signature(path, said)
         self.prepare(path, said)
         if caching:
             kind = f"{type(self).__module__}.{type(self).__name__}"

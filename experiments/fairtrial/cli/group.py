@@ -31,6 +31,7 @@ VERBS = {
     "judge": "A verdict from recorded observations, with nothing deployed.",
     "calibrate": "The baseline against itself: how often a verdict would be false here.",
     "serve": "Serve one model, or a SeldonDeployment, on this machine.",
+    "pack": "An OCI image with a model in it, without a container engine.",
 }
 
 

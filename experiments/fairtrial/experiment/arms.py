@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from fairtrial_servers.store.addresses import credentials_in, wrong_with
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairtrial.experiment.base import DnsLabel, Part
+from fairtrial.experiment.base import DnsLabel, Part, raise_mistakes
 from fairtrial.experiment.quantities import describe
 
 
@@ -39,6 +39,33 @@ def _scalar(raw: object) -> object:
 #: Where a model is, a path or an address; relative paths are relative to the experiment file's folder.
 ModelUri = Annotated[str, BeforeValidator(_readable)]
 Parameter = Annotated[str | bool | int | float, BeforeValidator(_scalar)]
+
+
+class Signature(Part):
+    """By whom a model must be signed to be loaded: a key, or certificates."""
+
+    public_key: str | None = Field(
+        default=None,
+        description="A PEM file with the public key of whoever signs, relative to this file.",
+        examples=["keys/team.pub"],
+    )
+    certificates: str | None = Field(
+        default=None,
+        description="A PEM file with the certificates that the signer's must lead to, relative to this file.",
+        examples=["keys/chain.pem"],
+    )
+    file: str | None = Field(
+        default=None,
+        description="The signature's file in the model's folder. Default: model.sig; beside a model that is "
+        "a file, its name and .sig.",
+        examples=["team.sig"],
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.public_key is None) == (self.certificates is None):
+            raise_mistakes([((), "say either publicKey or certificates")])
+        return self
 
 
 class Arm(Part):
@@ -73,6 +100,12 @@ class Arm(Part):
         default_factory=dict[str, Parameter],
         description="Passed to the model server. Default: none.",
         examples=[{"method": "predict_proba"}],
+    )
+    signature: Signature | None = Field(
+        default=None,
+        description="By whom the model must be signed; one that is not is never loaded. Default: anyone, and "
+        "nobody.",
+        examples=[{"publicKey": "keys/team.pub"}],
     )
 
 

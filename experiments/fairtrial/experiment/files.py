@@ -26,6 +26,8 @@ def missing_files(data: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
         arms += [("spec", "candidates", i) for i in range(len(candidates))]
     for arm in arms:
         yield from _missing(data, (*arm, "modelUri"), folder, "model")
+        for key, what in (("publicKey", "public key"), ("certificates", "file of certificates")):
+            yield from _missing(data, (*arm, "signature", key), folder, what)
     yield from _missing(data, ("spec", "deployment"), folder, "SeldonDeployment")
     if _at(data, _DATA) is None and isinstance(data.get("spec"), dict):
         if not (folder / DEFAULT_DATA).exists():

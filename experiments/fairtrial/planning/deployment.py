@@ -5,10 +5,14 @@ from __future__ import annotations
 from fairtrial_graphs.build import Arm, build, with_local_uris
 from fairtrial_graphs.seldon.text import ManifestError, read
 from fairtrial_graphs.seldon.types import SeldonDeployment
+from fairtrial_servers.errors import ServerError
 from fairtrial_servers.formats import FORMATS
+from fairtrial_servers.safety.signatures import CERTIFICATES, PUBLIC_KEY, read_key
+from fairtrial_servers.safety.signatures import FILE as SIGNATURE_FILE
 
 from fairtrial.errors import UsageError
 from fairtrial.experiment.arms import Arm as ExperimentArm
+from fairtrial.experiment.arms import Signature
 from fairtrial.experiment.model import Experiment
 from fairtrial.planning.models import Models
 
@@ -21,18 +25,35 @@ def deployment_of(experiment: Experiment, models: Models) -> SeldonDeployment:
     spec = experiment.spec
     if spec.deployment is not None:
         return _by_hand(experiment, spec.deployment)
-    arms = [_arm(models, arm.name, arm) for arm in (spec.baseline, *spec.candidates)]
+    arms = [_arm(experiment, models, arm.name, arm) for arm in (spec.baseline, *spec.candidates)]
     return with_local_uris(build(experiment.metadata.name, arms), experiment.folder.absolute())
 
 
-def _arm(models: Models, name: str, arm: ExperimentArm) -> Arm:
+def _arm(experiment: Experiment, models: Models, name: str, arm: ExperimentArm) -> Arm:
     assert arm.model_uri is not None, "the model demands it where no deployment is given"
-    return Arm(
-        name=name,
-        model_uri=arm.model_uri,
-        implementation=arm.implementation or _implementation(models, arm),
-        parameters={key: str(value) for key, value in arm.parameters.items()},
-    )
+    implementation = arm.implementation or _implementation(models, arm)
+    parameters = {key: str(value) for key, value in arm.parameters.items()}
+    if arm.signature is not None:
+        if not implementation.startswith(("FAIRTRIAL_", "fairtrial_servers.")):
+            raise UsageError(
+                f"the arm {name} has a signature, which {implementation} does not check: "
+                f"leave the implementation out, or name one of Fairtrial's"
+            )
+        parameters |= _signed_by(experiment, arm, arm.signature)
+    return Arm(name=name, model_uri=arm.model_uri, implementation=implementation, parameters=parameters)
+
+
+def _signed_by(experiment: Experiment, arm: ExperimentArm, wanted: Signature) -> dict[str, str]:
+    """The parameters that have the server check the signature: the key itself, wherever the server runs."""
+    try:
+        found = {
+            name: read_key(experiment.locate(path))
+            for name, path in ((PUBLIC_KEY, wanted.public_key), (CERTIFICATES, wanted.certificates))
+            if path is not None
+        }
+    except ServerError as error:
+        raise UsageError(f"the signature of {arm.model_uri}: {error}") from error
+    return {**found, **({SIGNATURE_FILE: wanted.file} if wanted.file else {})}
 
 
 def _implementation(models: Models, arm: ExperimentArm) -> str:

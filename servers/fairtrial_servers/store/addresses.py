@@ -26,6 +26,7 @@ EXAMPLES: Mapping[str, str] = {
     "wasbs": "wasbs://container@account.blob.core.windows.net/models/wine",
     "models": "models:/wine@champion",
     "runs": "runs:/0f1e2d/model",
+    "oci": "oci://registry.example.com/models/wine:7",
     "sql+": "sql+postgresql+psycopg://user@host/database?key=wine",
 }
 _AZURE = ("az", "abfs", "abfss", "wasb", "wasbs")
@@ -112,7 +113,8 @@ def shown(uri: str) -> str:
         f"{name}={value if name.lower() in _HARMLESS else _HIDDEN}"
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
     )
-    pin = f"#{parts.fragment}" if _PINNED.search(uri) else ""
+    # what stands behind the # of a registry's address is a path in the image
+    pin = f"#{parts.fragment}" if parts.fragment and (kind == "oci" or _PINNED.search(uri)) else ""
     slashes = "//" if host or uri[len(kind) + 1 :].startswith("//") else ""
     return f"{kind}:{slashes}{host}{parts.path}{'?' + said if said else ''}{pin}"
 

@@ -118,6 +118,13 @@ def _mlflow(base: Path, timeout: float) -> Store:
     return MlflowStore(timeout)
 
 
+def _oci(base: Path, timeout: float) -> Store:
+    del base, timeout
+    from fairtrial_servers.store.oci import OciStore
+
+    return OciStore()
+
+
 #: Scheme -> the store that understands it, made when it is needed: their libraries are heavy.
 _STORES: dict[str, Callable[[Path, float], Store]] = {
     "http": _http,
@@ -128,6 +135,7 @@ _STORES: dict[str, Callable[[Path, float], Store]] = {
     "sql": _sql,
     "models": _mlflow,
     "runs": _mlflow,
+    "oci": _oci,
 }
 
 
