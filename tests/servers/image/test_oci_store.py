@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fairtrial_servers.errors import ModelError, ServerError, UnsafeModelError
+from fairtrial_servers.errors import ModelError, UnsafeModelError
 from fairtrial_servers.formats import detect
 from fairtrial_servers.image import unpack
 from fairtrial_servers.image.artifact import pack_artifact
@@ -209,7 +209,7 @@ def test_a_hostile_layer_is_refused_and_nothing_is_kept(put, tmp_path, case):
     assert "\n" not in str(refused.value)
     assert not list(tmp_path.rglob("escaped"))
     kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    assert [path for path in kept if path.suffix != ".lock"] == []
+    assert {path.name.rpartition(".")[2] for path in kept} == {"lock"}
 
 
 def test_nothing_is_written_through_a_link(put, tmp_path):
@@ -262,7 +262,7 @@ def test_a_damaged_layer_is_said_so(put, tmp_path, content):
 def test_what_is_not_there_is_said_so(registry, tmp_path):
     with pytest.raises(RegistryError, match="there is no"):
         fetch(f"oci://{registry.address}/store/nothing:v1", tmp_path)
-    with pytest.raises(ServerError, match="names no image"):
+    with pytest.raises(ModelError, match="an address such as oci"):
         fetch("oci://", tmp_path)
 
 
