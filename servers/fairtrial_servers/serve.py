@@ -33,7 +33,7 @@ GRACE = 5.0
 _PORTS = {"http": 8080, "grpc": 8081, "metrics": 8082}
 
 #: The parameter `cache` of all models, but for servers whose settings say that answers are not to be cached.
-_CACHE = "FAIRTRIAL_CACHE"
+_CACHE = "FAIRTRIAL_ANSWER_CACHE"
 
 #: The largest body of a REST request, where neither the model's parameters nor the settings say `max_body`.
 _MAX_BODY = "FAIRTRIAL_MAX_BODY"

@@ -278,7 +278,7 @@ def test_a_real_server_tells_what_was_cached_and_outlives_the_cache(
 def test_an_arm_under_trial_takes_no_cache_from_the_environment(
     start, digits, digits_file, store, monkeypatch
 ):
-    monkeypatch.setenv("FAIRTRIAL_CACHE", store.url)
+    monkeypatch.setenv("FAIRTRIAL_ANSWER_CACHE", store.url)
     served = start(digits_file).wait_ready()
     sent = {"inputs": [{"name": "x", "shape": [1, 64], "datatype": "FP64", "data": digits[0][0].tolist()}]}
     for _ in range(3):
