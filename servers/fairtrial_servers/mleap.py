@@ -113,7 +113,7 @@ def _column(values: list[Any], spec: TensorSpec) -> Array:
     shapes = {value.shape for value in values if value is not None}
     if len(shapes) > 1 or any(value is None for value in values):
         raise InferenceError(f'the output "{spec.name}" differs in size from row to row: ask for one row')
-    return np.stack(values)
+    return values[0][np.newaxis] if len(values) == 1 else np.stack(values)
 
 
 def _refusal(error: Any, inputs: Mapping[str, Array], row: int) -> str:

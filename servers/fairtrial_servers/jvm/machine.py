@@ -24,8 +24,9 @@ _started: list[tuple[Path, ...]] = []
 
 
 def start(class_path: Sequence[Path], parameters: Mapping[str, str]) -> None:
-    """Start the VM, or go on with the one that has this class path. `parameters` of the graph node: `heap` (the most memory for objects, as "512m").
+    """Start the VM, or go on with the one that runs, if it has this class path.
 
+    `parameters` of the graph node: `heap` (the most memory for objects, as "512m").
     Raises ServerError when there is no Java or it does not start, ModelError for a wrong parameter.
     """
     heap = parameters.get("heap")
