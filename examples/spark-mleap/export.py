@@ -35,8 +35,13 @@ def export(model: PipelineModel, rows: DataFrame, path: Path) -> None:
     unfinished = path.with_name(f".{path.name}")
     unfinished.unlink(missing_ok=True)
     serializer = rows.sparkSession._jvm.ml.combust.mleap.spark.SimpleSparkSerializer()
-    serializer.serializeToBundle(model._to_java(), f"jar:{unfinished.as_uri()}", model.transform(rows)._jdf)
-    unfinished.replace(path)
+    try:
+        serializer.serializeToBundle(
+            model._to_java(), f"jar:{unfinished.as_uri()}", model.transform(rows)._jdf
+        )
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def train(spark: SparkSession) -> tuple[PipelineModel, DataFrame]:
@@ -49,7 +54,7 @@ def train(spark: SparkSession) -> tuple[PipelineModel, DataFrame]:
     data = spark.createDataFrame(rows, "colour string, size double, count int, label double")
     stages = [
         StringIndexer(inputCol="colour", outputCol="colourIndex"),
-        OneHotEncoder(inputCol="colourIndex", outputCol="colourVector"),
+        OneHotEncoder(inputCols=["colourIndex"], outputCols=["colourVector"]),
         VectorAssembler(inputCols=["colourVector", "size", "count"], outputCol="features"),
         LogisticRegression(maxIter=5, regParam=0.1),
     ]

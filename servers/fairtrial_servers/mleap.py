@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,8 +22,6 @@ from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
 
 logger = logging.getLogger("fairtrial.servers")
 
-jpype: Any = importlib.import_module("jpype")  # an extra, which has no types where it is missing
-
 
 class MleapRuntime(Runtime):
     """Serves one pipeline, a tensor for each column that it reads.
@@ -35,6 +32,7 @@ class MleapRuntime(Runtime):
 
     platform: ClassVar[str] = "mleap"
 
+    _jpype: Any
     _pipeline: Any
     _outputs: dict[str, TensorSpec]
     _may_miss: frozenset[str]
@@ -43,14 +41,14 @@ class MleapRuntime(Runtime):
     def open(self, path: Path, parameters: Mapping[str, str]) -> Signature:
         bundle = path if (path / MLEAP_BUNDLE).is_file() else one_file(path, MLEAP_SUFFIXES)
         with checked_bundle(bundle) as folder:
-            start(provide("mleap"), parameters)
+            self._jpype = start(provide("mleap"), parameters)
             # It says on stderr that the VM has no native linear algebra, which is as it should be.
             self._loggers = quiet("dev.ludovic.netlib")
             from fairtrial_servers.jvm.leap import LeapPipeline
 
             try:
                 self._pipeline = LeapPipeline(folder)
-            except jpype.JException as error:
+            except self._jpype.JException as error:
                 raise ModelError(f"MLeap cannot load {bundle}: {reason(error)}") from None
         inputs = tuple(_input(name, field) for name, field in self._pipeline.inputs.items())
         self._may_miss = frozenset(
@@ -72,7 +70,7 @@ class MleapRuntime(Runtime):
         answers: list[list[Any]] = []
         try:
             answers.extend(self._pipeline.transform(inputs, outputs))
-        except jpype.JException as error:
+        except self._jpype.JException as error:
             raise InferenceError(_refusal(error, inputs, len(answers))) from None
         return {
             name: _column([answer[index] for answer in answers], self._outputs[name])
@@ -113,7 +111,7 @@ def _column(values: list[Any], spec: TensorSpec) -> Array:
     shapes = {value.shape for value in values if value is not None}
     if len(shapes) > 1 or any(value is None for value in values):
         raise InferenceError(f'the output "{spec.name}" differs in size from row to row: ask for one row')
-    return np.stack(values)
+    return values[0][np.newaxis] if len(values) == 1 else np.stack(values)
 
 
 def _refusal(error: Any, inputs: Mapping[str, Array], row: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import logging
 from collections.abc import Mapping, Sequence
@@ -23,8 +22,6 @@ from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
 
 logger = logging.getLogger("fairtrial.servers")
 
-jpype: Any = importlib.import_module("jpype")  # an extra, which has no types where it is missing
-
 _DATATYPES = {
     "string": "BYTES", "integer": "INT64", "boolean": "BOOL",
     "float": "FP32", "double": "FP64", "real": "FP64",
@@ -42,6 +39,7 @@ class PmmlRuntime(Runtime):
 
     platform: ClassVar[str] = "pmml"
 
+    _jpype: Any
     _model: Any
     _fields: dict[str, Any]
     _inputs: dict[str, TensorSpec]
@@ -51,7 +49,7 @@ class PmmlRuntime(Runtime):
     def open(self, path: Path, parameters: Mapping[str, str]) -> Signature:
         file = one_file(path, PMML_SUFFIXES)
         text = read_pmml(file)
-        start(_jars(), parameters)
+        self._jpype = jpype = start(_jars(), parameters)
         self._new_row = jpype.JClass("java.util.HashMap")
         try:
             self._model = jpype.JClass("org.pmml4s.model.Model").fromString(text)
@@ -85,7 +83,7 @@ class PmmlRuntime(Runtime):
                     row.put(name, value)
             try:
                 answer = self._model.predict(row)
-            except jpype.JException as error:
+            except self._jpype.JException as error:
                 raise InferenceError(
                     f"the model refuses row {index} of this input: {reason(error)}"
                 ) from None

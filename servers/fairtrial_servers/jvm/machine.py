@@ -23,21 +23,21 @@ _SINCE = {22: "--enable-native-access=ALL-UNNAMED", 23: "--sun-misc-unsafe-memor
 _started: list[tuple[Path, ...]] = []
 
 
-def start(class_path: Sequence[Path], parameters: Mapping[str, str]) -> None:
-    """Start the VM, or go on with the one that has this class path.
+def start(class_path: Sequence[Path], parameters: Mapping[str, str]) -> Any:
+    """The module jpype, its VM started, or running already with this class path.
 
-    Of the `parameters` of the graph node: `heap` (the most memory for objects, as "512m").
+    `parameters` of the graph node: `heap` (the most memory for objects, as "512m").
     Raises ServerError when there is no Java or it does not start, ModelError for a wrong parameter.
     """
     heap = parameters.get("heap")
     if heap is not None and not _HEAP.fullmatch(heap):
         raise ModelError(f'the parameter "heap" is a number with k, m or g, as "512m", not {heap!r}')
+    jpype: Any = importlib.import_module("jpype")
     if _started:
         if _started[0] != tuple(class_path):
             raise ServerError("this process runs another format on its Java VM: serve each in its own")
-        return
+        return jpype
     java = find_java()
-    jpype: Any = importlib.import_module("jpype")
     options = [
         "-Xrs",  # the process has signal handlers of its own
         "-XX:+UseSerialGC",  # one request at a time; other collectors start threads for each core
@@ -54,6 +54,7 @@ def start(class_path: Sequence[Path], parameters: Mapping[str, str]) -> None:
     _started.append(tuple(class_path))
     system = jpype.JClass("java.lang.System")
     system.setOut(system.err)
+    return jpype
 
 
 def quiet(*loggers: str) -> list[Any]:
