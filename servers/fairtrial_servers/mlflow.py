@@ -16,7 +16,7 @@ from mlserver.types import RequestInput
 
 from fairtrial_servers.errors import ModelError, UnsafeModelError
 from fairtrial_servers.formats import MLMODEL
-from fairtrial_servers.runtime import Runtime, Signature
+from fairtrial_servers.runtime import Runtime, Signature, TableInputs
 from fairtrial_servers.tensors import Array, TensorSpec
 
 #: Flavour -> the key in it that names the model's file.
@@ -57,6 +57,9 @@ class MLflowRuntime(Runtime):
 
     def decode_inputs(self, tensors: Sequence[RequestInput]) -> dict[str, Array]:
         return self._inside.decode_inputs(tensors)
+
+    def table_inputs(self) -> TableInputs:
+        return self._inside.table_inputs()
 
     def infer(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Mapping[str, Array]:
         return self._inside.infer(inputs, outputs)

@@ -1,0 +1,197 @@
+"""One scoring job from its options to its output."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from fairtrial_servers.scoring.arrow import Batch, Schema
+from fairtrial_servers.scoring.binding import Binding, bind
+from fairtrial_servers.scoring.cells import parsed
+from fairtrial_servers.scoring.errors import ScoreError, first_line, listed
+from fairtrial_servers.scoring.model import Model, digest, load
+from fairtrial_servers.scoring.options import Options, check
+from fairtrial_servers.scoring.predicting import Predictor
+from fairtrial_servers.scoring.progress import Progress
+from fairtrial_servers.scoring.reading import Source, open_source
+from fairtrial_servers.scoring.resuming import Output, Standing, open_output
+
+#: Numbers in a batch: some copies of it fit well into the memory of a small pod.
+_CELLS = 1 << 20
+_MOST_ROWS, _FEWEST_ROWS = 1 << 16, 1 << 10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`rows`: of the whole output. `resumed_from`: rows that an earlier start had already predicted.
+
+    `without`: rows that have no prediction, as `on_bad_row` allows. `seconds`: of this start.
+    """
+
+    out: str
+    rows: int
+    resumed_from: int
+    without: int
+    seconds: float
+    already_complete: bool = False
+
+    def document(self) -> dict[str, object]:
+        scored = self.rows - self.resumed_from
+        return {
+            "out": self.out,
+            "rows": self.rows,
+            "resumedFrom": self.resumed_from,
+            "withoutPrediction": self.without,
+            "seconds": round(self.seconds, 3),
+            "rowsPerSecond": round(scored / self.seconds, 1) if self.seconds > 0 else 0.0,
+            "alreadyComplete": self.already_complete,
+        }
+
+    def sentence(self) -> str:
+        if self.already_complete:
+            return (
+                f"{self.out} is complete already: this very job was finished before; --restart does it again"
+            )
+        scored = self.rows - self.resumed_from
+        rate = f"{scored / self.seconds:,.0f} rows/s" if self.seconds > 0 else ""
+        said = f"{self.rows:,} rows in {self.out}, {self.seconds:,.1f} s, {rate}"
+        if self.resumed_from:
+            said += f"; the predictions of {self.resumed_from:,} were there from an earlier start"
+        if self.without:
+            said += f"; {self.without:,} rows have no prediction, for the model does not take them"
+        return said
+
+
+def score(options: Options, progress: Progress) -> Outcome:
+    """Run a job on this machine, or take up one that was cut off.
+
+    Raises ServerError: ScoreError for data, options and output, ModelError, UnsafeModelError.
+    """
+    began = time.monotonic()
+    check(options)
+    output = open_output(options)
+    try:
+        progress.phase("loading the model")
+        model = load(options.model, options.parameters)
+        source = open_source(options)
+        binding = bind(
+            model.runtime.table_inputs(),
+            source.schema,
+            options.not_features,
+            source.name,
+            verbatim=source.verbatim,
+        )
+        source.expect(binding.numbers(), binding.texts())
+        predictor = Predictor(model.runtime, model.signature, binding, options, source.name)
+        identity = identify(options, model, source)
+        standing = output.stand(identity, restart=options.restart)
+        if standing.complete:
+            output.finish(identity)
+            return Outcome(output.name, standing.written, standing.written, standing.without, 0.0, True)
+        predictor.schema = output.layout()
+        rows, without = _through(options, source, binding, predictor, output, standing, progress)
+        if source.fingerprint() != identity["data"]["fingerprint"]:
+            raise ScoreError(f"{source.name} has changed while it was read: start again with --restart")
+        output.finish({**identity, "rows": rows})
+        return Outcome(output.name, rows, standing.predicted, without, time.monotonic() - began)
+    finally:
+        output.release()
+
+
+def identify(options: Options, model: Model, source: Source) -> Mapping[str, Any]:
+    """What makes two starts the same job."""
+    return {
+        "model": {"address": options.model, "format": model.format, "digest": digest(model.path)},
+        "data": {"address": source.name, "fingerprint": source.fingerprint()},
+        "options": options.shaping(),
+    }
+
+
+def _through(
+    options: Options,
+    source: Source,
+    binding: Binding,
+    predictor: Predictor,
+    output: Output,
+    standing: Standing,
+    progress: Progress,
+) -> tuple[int, int]:
+    """All rows that are not written yet, read, predicted and written. The number of rows, and of those without."""
+    kept = output.predicted()
+    size = options.batch_rows or _batch_rows(len(source.schema))
+    row, without, begun = standing.written, standing.without, False
+    wanted = [*options.ids, *binding.names()] if options.only_predictions else None
+    columns = list(dict.fromkeys(wanted)) if wanted is not None else None
+    progress.begin(source.rows, standing.predicted)
+    for batch in source.batches(size, standing.written, columns):
+        predictions = next(kept, None)
+        if predictions is None:
+            predictions = predictor.predict(batch, row)
+            output.keep(row, predictions)
+        elif predictions.num_rows != batch.num_rows:
+            raise ScoreError(
+                f"what is kept of {output.name} does not fit its data: begin anew with --restart"
+            )
+        whole = _joined(options, source, batch, predictions, binding)
+        if not begun:
+            output.begin(whole.schema)
+            begun = True
+        row += batch.num_rows
+        output.write(whole, row)
+        without += predictions.column(0).null_count if options.on_bad_row == "null" else 0
+        progress.at(row, source.share_read())
+    if not begun:
+        empty = pa.RecordBatch.from_pylist([], schema=_columns_read(source, columns))
+        output.begin(_joined(options, source, empty, predictor.no_rows(), binding).schema)
+    progress.end()
+    return row, without
+
+
+def _columns_read(source: Source, columns: list[str] | None) -> Schema:
+    fields = [source.schema.field(name) for name in (columns if columns is not None else source.schema.names)]
+    return pa.schema([field.with_type(pa.string()) if source.verbatim else field for field in fields])
+
+
+def _joined(options: Options, source: Source, batch: Batch, predictions: Batch, binding: Binding) -> Batch:
+    """The rows as they are written: those that were read, or their ids, and the predictions."""
+    if options.only_predictions:
+        batch = batch.select(list(options.ids))
+    doubled = [name for name in predictions.schema.names if name in batch.schema.names]
+    if doubled:
+        raise ScoreError(
+            f"{source.name} has columns of the predictions' names, {listed(doubled)}: give those another "
+            f"with --prefix"
+        )
+    if source.verbatim and options.out.kind != "csv":
+        batch = _typed(batch, source, frozenset(binding.numbers()))
+    fields = [*batch.schema, *predictions.schema]
+    metadata = None if options.only_predictions else batch.schema.metadata
+    return pa.RecordBatch.from_arrays(
+        [*batch.columns, *predictions.columns], schema=pa.schema(fields, metadata=metadata)
+    )
+
+
+def _typed(batch: Batch, source: Source, features: frozenset[str]) -> Batch:
+    """The cells of a CSV file as what they stand for; a feature that is no number as an empty cell."""
+    columns: list[Any] = []
+    fields = [source.schema.field(name) for name in batch.schema.names]
+    for field, column in zip(fields, batch.columns, strict=True):
+        if field.name in features:
+            columns.append(parsed(column)[0])
+            continue
+        try:
+            columns.append(column.cast(field.type))
+        except pa.ArrowInvalid as error:
+            raise ScoreError(
+                f'{source.name}, column "{field.name}": {first_line(error)}; if it holds text, '
+                f"add --text {field.name}"
+            ) from error
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+
+
+def _batch_rows(columns: int) -> int:
+    return max(_FEWEST_ROWS, min(_MOST_ROWS, _CELLS // max(columns, 1)))
