@@ -73,7 +73,7 @@ class Runtime(MLModel, ABC):
         return self._signature
 
     def table_inputs(self) -> TableInputs:
-        """How a table's columns are given to `infer`; a runtime overrides it that knows more than its metadata."""
+        """How a table's columns are given to `infer`; overridden where more is known than the metadata."""
         inputs = self._signature.inputs
         if len(inputs) == 1 and len(inputs[0].shape) == 2 and inputs[0].datatype != "BYTES":
             return TableInputs((), inputs[0], named=False)

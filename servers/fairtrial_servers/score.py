@@ -1,5 +1,5 @@
-"""`python -m fairtrial_servers.score MODEL DATA --out OUT`: batch scoring where there is no `fairtrial` command,
-as in the servers' image.
+"""`python -m fairtrial_servers.score MODEL DATA --out OUT`: batch scoring without the `fairtrial`
+command, as in the servers' image.
 
 One line on stdout says what was done, or with `--output json` a document. On an error the last line on stderr
 is one sentence, and the exit code is 2 (data, options, output), 3 (model) or 4 (unsafe model).

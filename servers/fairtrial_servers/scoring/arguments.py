@@ -20,12 +20,12 @@ latter two also .gz), a folder of Parquet files, or sql+DATABASE-URL?table=NAME.
 OUT appears when it is complete. A job that was cut off goes on where it stood when it is started again.
 """
 
-_MANY = {"multiple": True, "metavar": "COLUMN"}
+_MANY: dict[str, Any] = {"multiple": True, "metavar": "COLUMN"}
 _OPTIONS = (
     click.option("--out", required=True, help="Where the rows go with their predictions."),
-    click.option("--outputs", metavar="NAME,...", default="", help="Of the model.  [default: as it is served]"),
-    click.option("--id", "ids", **_MANY, help="A column that tells rows apart, and is no feature. Repeatable."),
-    click.option("--target", "targets", **_MANY, help="A column that is no feature but the truth. Repeatable."),
+    click.option("--outputs", metavar="NAME,...", default="", help="Of the model.  [default: as served]"),
+    click.option("--id", "ids", **_MANY, help="A column that tells rows apart; no feature. Repeatable."),
+    click.option("--target", "targets", **_MANY, help="A column with the truth; no feature. Repeatable."),
     click.option("--exclude", **_MANY, help="Another column that is no feature. Repeatable."),
     click.option("--only-predictions", is_flag=True, help="Write the --id columns and the predictions only."),
     click.option("--lists", is_flag=True, help="An output of several values a row as one column of lists."),
@@ -37,11 +37,11 @@ _OPTIONS = (
         show_default=True,
         help="End at the first row that the model does not take, or leave such rows without a prediction.",
     ),
-    click.option("--text", **_MANY, help="A column of a CSV file that holds text, though it looks like numbers."),
+    click.option("--text", **_MANY, help="A CSV column that is text, whatever its first rows are."),
     click.option("--restart", is_flag=True, help="Drop what an earlier job left of OUT, and begin anew."),
     click.option("--batch-rows", type=click.IntRange(min=1), help="Rows that are predicted at once."),
     click.option("-p", "--parameter", "parameters", multiple=True, metavar="KEY=VALUE",
-                 help="A parameter of the model's runtime, such as threads=4 or trusted=mymodule. Repeatable."),
+                 help="A parameter of the model's runtime, such as trusted=mymodule. Repeatable."),
     click.option(
         "--engine",
         type=click.Choice(["local", "spark"]),

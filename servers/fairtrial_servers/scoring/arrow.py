@@ -6,11 +6,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute
 
 Batch: TypeAlias = Any  # pyarrow.RecordBatch
 Column: TypeAlias = Any  # pyarrow.Array
 Schema: TypeAlias = Any  # pyarrow.Schema
 Type: TypeAlias = Any  # pyarrow.DataType
+
+#: Arrow's kernels, most of which exist at run time only.
+kernels: Any = pyarrow.compute
 
 
 def rechunked(batches: Iterable[Batch], rows: int, skip: int = 0) -> Iterator[Batch]:

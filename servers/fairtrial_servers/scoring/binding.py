@@ -48,7 +48,7 @@ class Binding:
         return [name for name, _ in self.columns]
 
     def arrays(self, batch: Batch) -> tuple[dict[str, Array], Mask | None, Problem | None]:
-        """What `infer` takes, by input; which rows hold a cell that it cannot take, and the first such cell."""
+        """What `infer` takes, by input; the rows with a cell that it cannot take, and the first such cell."""
         matrix: Array | None = None
         if self.matrix is not None:
             matrix = np.empty((batch.num_rows, len(self.columns)), dtype=NUMPY[self.matrix.datatype])
@@ -84,7 +84,7 @@ def bind(
 ) -> Binding:
     """The columns of `schema` that a model's inputs come from.
 
-    Raises ScoreError if one is missing, of the wrong kind, or if there are more or fewer than the model takes.
+    Raises ScoreError if one is missing or of the wrong kind, or there are more or fewer than the model takes.
     """
     unknown = sorted(not_features - set(schema.names))
     if unknown:
@@ -126,7 +126,8 @@ def _by_position(table: TableInputs, schema: Schema, not_features: frozenset[str
         raise ScoreError(
             f"{data} has {len(found)} {what} columns that may be features"
             f"{' (' + listed(found) + ')' if found else ''}, but the model takes "
-            f"{width if width != -1 else 'at least one'}: name those that are none with --target, --id or --exclude"
+            f"{width if width != -1 else 'at least one'}: name those that are none with "
+            f"--target, --id or --exclude"
         )
     return found
 
@@ -151,7 +152,7 @@ def _check_kind(name: str, spec: TensorSpec, schema: Schema, data: str, *, verba
             raise ScoreError(f'{data}: column "{name}" holds lists, where the model takes one number a row')
         if spec.shape[1:].count(-1) > (1 if len(spec.shape) == 2 else 0):
             raise ScoreError(
-                f'{data}: the model leaves open what shape a row of "{spec.name}" has, {list(spec.shape[1:])}: '
+                f'{data}: the model leaves open the shape of a row of "{spec.name}", {list(spec.shape[1:])}: '
                 f"a list cannot say it"
             )
     elif len(spec.shape) > 2 or (len(spec.shape) == 2 and spec.shape[1] not in (1, -1)):

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from fairtrial_servers.scoring.arrow import Column, is_list, is_text, plain
+from fairtrial_servers.scoring.arrow import Column, is_list, is_text, kernels, plain
 from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
 
 Mask = NDArray[np.bool_]
@@ -76,7 +75,9 @@ def tensors(column: Column, spec: TensorSpec) -> Cells:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     rows = len(column)
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(column), -1).to_numpy(zero_copy_only=False))
+    lengths = np.asarray(
+        kernels.fill_null(kernels.list_value_length(column), -1).to_numpy(zero_copy_only=False)
+    )
     size = prod(spec.shape[1:]) if -1 not in spec.shape[1:] else int(lengths.max(initial=0))
     right = lengths == size
     inner = TensorSpec(spec.name, spec.datatype, (-1,))
@@ -95,11 +96,13 @@ def parsed(column: Column) -> tuple[Column, Mask | None]:
     try:
         return column.cast(pa.float64()), None
     except pa.ArrowInvalid:
-        column = pc.if_else(pc.is_in(column, pa.array(NULLS, column.type)), None, column)
+        column = kernels.if_else(kernels.is_in(column, pa.array(NULLS, column.type)), None, column)
     pieces: list[Column] = []
     _parse(column, pieces)
     result = pa.concat_arrays(pieces)
-    wrong = np.asarray(pc.and_(result.is_null(), column.is_valid()).to_numpy(zero_copy_only=False), np.bool_)
+    wrong = np.asarray(
+        kernels.and_(result.is_null(), column.is_valid()).to_numpy(zero_copy_only=False), np.bool_
+    )
     return result, wrong if wrong.any() else None
 
 
@@ -123,8 +126,8 @@ def explain(column: Column, row: int, spec: TensorSpec) -> str:
         return "the cell is empty, and the model deals with no missing values"
     if isinstance(value, float) and isnan(value):
         return "the cell is NaN, and the model deals with no missing values"
-    if is_list(column.type):
-        return f"a list of {len(value)}, or with an empty cell in it, where the model takes {list(spec.shape[1:])}"
+    if is_list(column.type) and isinstance(value, list):
+        return f"a list of {len(value)}, maybe with empty cells, where the model takes {list(spec.shape[1:])}"
     if isinstance(value, str):
         return f"{value!r} is no number" if spec.datatype != "BYTES" else f"{value!r} is refused"
     return f"{value!r} does not fit in {spec.datatype}, which the model takes"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sql
+from sqlalchemy import exc
 
 from fairtrial_servers.scoring.arrow import Type, is_text
 from fairtrial_servers.scoring.errors import ScoreError, first_line
@@ -18,7 +19,7 @@ def connect(where: Location) -> Any:
         engine = sql.create_engine(where.url)
         with engine.connect():
             return engine
-    except sql.exc.NoSuchModuleError:
+    except exc.NoSuchModuleError:
         raise ScoreError(
             f"{where.name}: SQLAlchemy knows no such database; is its driver installed?"
         ) from None
@@ -26,7 +27,7 @@ def connect(where: Location) -> Any:
         raise ScoreError(
             f"{where.name}: the database's driver is not installed: pip install {error.name}"
         ) from None
-    except (sql.exc.SQLAlchemyError, OSError) as error:
+    except (exc.SQLAlchemyError, OSError) as error:
         raise ScoreError(f"{where.name}: {database_words(error)}") from error
 
 
@@ -35,9 +36,9 @@ def table_of(engine: Any, where: Location) -> Any:
     schema, _, name = where.table.rpartition(".")
     try:
         return sql.Table(name, sql.MetaData(), schema=schema or None, autoload_with=engine)
-    except sql.exc.NoSuchTableError:
+    except exc.NoSuchTableError:
         raise ScoreError(f"{where.name}: there is no such table") from None
-    except sql.exc.SQLAlchemyError as error:
+    except exc.SQLAlchemyError as error:
         raise ScoreError(f"{where.name}: {database_words(error)}") from error
 
 
@@ -61,7 +62,7 @@ def arrow_type(kind: Any) -> Type | None:
     return None
 
 
-def sql_type(name: str, kind: Type) -> Any:
+def sql_type(name: str, kind: Type) -> Any:  # noqa: PLR0911  one for each kind
     """The SQL type for an Arrow one. Raises ScoreError for one that has none."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type

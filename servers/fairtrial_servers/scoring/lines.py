@@ -1,6 +1,6 @@
-"""Batches as lines of CSV or JSON, made by Arrow's kernels for whole columns: no value is touched in Python.
+"""Batches as lines of CSV or JSON, made by Arrow's kernels, whole columns at a time.
 
-pyarrow writes no JSON, and its CSV writer puts every text in quotes, numbers of a file kept verbatim included.
+pyarrow writes no JSON, and its CSV writer puts every text in quotes, even numbers kept as they were.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ import json
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from fairtrial_servers.scoring.arrow import Batch, Column, Schema, is_text, plain
+from fairtrial_servers.scoring.arrow import Batch, Column, Schema, is_text, kernels, plain
 from fairtrial_servers.scoring.errors import ScoreError
 
 _TEXT = pa.large_string()
@@ -26,7 +25,7 @@ def csv_lines(batch: Batch) -> bytes:
     cells = [_cell(batch.schema.field(index).name, column) for index, column in enumerate(batch.columns)]
     if len(cells) == 1:
         # An empty line would be no row.
-        cells = [pc.if_else(pc.equal(cells[0], ""), '""', cells[0])]
+        cells = [kernels.if_else(kernels.equal(cells[0], ""), '""', cells[0])]
     return _bytes([_joined(cells, ",", "\n")])
 
 
@@ -35,7 +34,7 @@ def json_lines(batch: Batch) -> bytes:
     for index, column in enumerate(batch.columns):
         name = json.dumps(batch.schema.field(index).name, ensure_ascii=False)
         pieces += [f"{',' if index else '{'}{name}:", _json(column)]
-    return _bytes([pc.binary_join_element_wise(*_scalars(pieces), _scalar("}\n"), _scalar(""))])
+    return _bytes([kernels.binary_join_element_wise(*_scalars(pieces), _scalar("}\n"), _scalar(""))])
 
 
 def _cell(name: str, column: Column) -> Column:
@@ -47,24 +46,24 @@ def _cell(name: str, column: Column) -> Column:
     if is_text(column.type):
         # An empty text stays apart from an empty cell.
         column = column.cast(_TEXT)
-        return pc.if_else(pc.equal(column, ""), '""', _quoted(column)).fill_null("")
+        return kernels.if_else(kernels.equal(column, ""), '""', _quoted(column)).fill_null("")
     return _plain_text(name, column).fill_null("")
 
 
 def _quoted(column: Column) -> Column:
-    special = pc.match_substring_regex(column, '[",\r\n]')
-    if not pc.any(special).as_py():
+    special = kernels.match_substring_regex(column, '[",\r\n]')
+    if not kernels.any(special).as_py():
         return column
-    doubled = pc.replace_substring(column, '"', '""')
-    return pc.if_else(
-        special, pc.binary_join_element_wise(_scalar('"'), doubled, _scalar('"'), _scalar("")), column
+    doubled = kernels.replace_substring(column, '"', '""')
+    return kernels.if_else(
+        special, kernels.binary_join_element_wise(_scalar('"'), doubled, _scalar('"'), _scalar("")), column
     )
 
 
 def _json(column: Column) -> Column:
     column = plain(column)
     kind = column.type
-    if pa.types.is_fixed_size_list(kind) and pa.types.is_primitive(kind.value_type):
+    if pa.types.is_fixed_size_list(kind) and kind.list_size and pa.types.is_primitive(kind.value_type):
         return _json_list(column)
     if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         values = [None if value is None else json.dumps(value, default=str) for value in column.to_pylist()]
@@ -72,44 +71,35 @@ def _json(column: Column) -> Column:
     if is_text(kind):
         return _json_strings(column.cast(_TEXT))
     if pa.types.is_floating(kind):
-        finite = pc.is_finite(column)
+        finite = kernels.is_finite(column)
         # JSON has no word for those that are not.
         text = column.cast(_TEXT)
-        return pc.if_else(finite, text, "null").fill_null("null")
+        return kernels.if_else(finite, text, "null").fill_null("null")
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         return column.cast(_TEXT).fill_null("null")
     return _json_strings(_plain_text("", column))
 
 
 def _json_list(column: Column) -> Column:
-    size = column.type.list_size
-    # The values behind a null are there, or not, as the array was made; taken anew they are.
-    filled = pc.if_else(column.is_valid(), pa.array(range(len(column))), None)
-    valid = column.filter(column.is_valid())
-    values = _json(valid.flatten())
-    if size == 0 or not len(valid):
-        return pa.array(["[]" if ok else "null" for ok in column.is_valid().to_pylist()], _TEXT)
-    steps = [pa.array(range(start, len(values), size)) for start in range(size)]
-    texts = pc.binary_join_element_wise(
-        _scalar("["),
-        pc.binary_join_element_wise(*[values.take(step) for step in steps], _scalar(",")),
-        _scalar("]"),
-        _scalar(""),
-    )
-    del filled
-    places = pc.cast(pc.subtract(pc.cumulative_sum(column.is_valid().cast(pa.int64())), 1), pa.int64())
-    return texts.take(pc.if_else(column.is_valid(), places, None)).fill_null("null")
+    """Lists of one length, from the text of all their values."""
+    size, valid = column.type.list_size, column.is_valid()
+    values = _json(column.filter(valid).flatten())
+    by_place = [values.take(pa.array(range(start, len(values), size))) for start in range(size)]
+    joined = kernels.binary_join_element_wise(*by_place, _scalar(","))
+    texts = kernels.binary_join_element_wise(_scalar("["), joined, _scalar("]"), _scalar(""))
+    places = kernels.subtract(kernels.cumulative_sum(valid.cast(pa.int64())), 1)
+    return texts.take(kernels.if_else(valid, places, None)).fill_null("null")
 
 
 def _json_strings(column: Column) -> Column:
-    if pc.any(pc.match_substring_regex(column, "[\\x00-\\x1f]")).as_py():
+    if kernels.any(kernels.match_substring_regex(column, "[\\x00-\\x1f]")).as_py():
         values = [
             None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist()
         ]
         return pa.array(values, _TEXT).fill_null("null")
-    if pc.any(pc.match_substring_regex(column, '["\\\\]')).as_py():
-        column = pc.replace_substring(pc.replace_substring(column, "\\", "\\\\"), '"', '\\"')
-    return pc.binary_join_element_wise(_scalar('"'), column, _scalar('"'), _scalar("")).fill_null("null")
+    if kernels.any(kernels.match_substring_regex(column, '["\\\\]')).as_py():
+        column = kernels.replace_substring(kernels.replace_substring(column, "\\", "\\\\"), '"', '\\"')
+    return kernels.binary_join_element_wise(_scalar('"'), column, _scalar('"'), _scalar("")).fill_null("null")
 
 
 def _plain_text(name: str, column: Column) -> Column:
@@ -123,8 +113,8 @@ def _plain_text(name: str, column: Column) -> Column:
 
 
 def _joined(cells: list[Column], between: str, end: str) -> Column:
-    lines = pc.binary_join_element_wise(*cells, _scalar(between)) if len(cells) > 1 else cells[0]
-    return pc.binary_join_element_wise(lines, _scalar(end), _scalar(""))
+    lines = kernels.binary_join_element_wise(*cells, _scalar(between)) if len(cells) > 1 else cells[0]
+    return kernels.binary_join_element_wise(lines, _scalar(end), _scalar(""))
 
 
 def _scalars(pieces: list[Any]) -> list[Any]:

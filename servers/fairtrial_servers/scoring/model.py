@@ -27,7 +27,7 @@ class Model:
 
 
 def load(address: str, parameters: Mapping[str, str]) -> Model:
-    """The model at an address that any model store takes. Raises ServerError, ModelError, UnsafeModelError."""
+    """The model at an address that some store takes. Raises ServerError, ModelError, UnsafeModelError."""
     path = fetch(address, Path.cwd())
     known = detect(path)
     module, _, name = resolve(known.implementation).rpartition(".")

@@ -114,8 +114,8 @@ def _database(said: str) -> Location:
     table, key = query.pop("table", ""), query.pop("key", None)
     if not parts.scheme or not table:
         raise ScoreError(
-            f"{said.rsplit('@', maxsplit=1)[-1]} does not say which table: write sql+DATABASE-URL?table=NAME, "
-            f"as sql+sqlite:///rows.db?table=rows"
+            f"{said.rsplit('@', maxsplit=1)[-1]} does not say which table: "
+            f"write sql+DATABASE-URL?table=NAME, as sql+sqlite:///rows.db?table=rows"
         )
     # Put together by hand: urlunsplit would make one slash of the three in sqlite:///file.db.
     rest = f"?{urlencode(query)}" if query else ""

@@ -15,7 +15,7 @@ from fairtrial_servers.scoring.reading import file_fingerprint
 
 _SUFFIXES = (".parquet", ".pq")
 #: Pages are read as they are needed: a row group, which may be as large as the file, is never held whole.
-_STREAMED = {"pre_buffer": False, "buffer_size": 1 << 18}
+_STREAMED: dict[str, Any] = {"pre_buffer": False, "buffer_size": 1 << 18}
 
 
 class ParquetSource:

@@ -33,10 +33,10 @@ class Predictor:
         unknown = [name for name in options.outputs if name not in self._specs]
         if unknown:
             raise ScoreError(
-                f"the model gives {listed(list(self._specs))}, and no {listed(unknown)}, which --outputs names"
+                f"the model gives {listed(list(self._specs))}, but --outputs names {listed(unknown)}"
             )
         self.outputs: tuple[str, ...] = options.outputs or signature.defaults
-        #: The prediction columns. The first batch settles it; an earlier run's is taken over.
+        #: The prediction columns. The first batch settles them; an earlier run's are taken over.
         self.schema: Schema | None = None
 
     def predict(self, batch: Batch, first: int) -> Batch:
@@ -80,7 +80,7 @@ class Predictor:
             if answer.ndim == 0 or len(answer) != rows:
                 given = len(answer) if answer.ndim else 1
                 raise ScoreError(
-                    f'the model gives {given} rows as "{name}" for {rows} rows: it cannot score a table'
+                    f'the model gives {given} rows as "{name}" for {rows}: it cannot score a table'
                 )
         return answers
 
@@ -126,7 +126,7 @@ class Predictor:
             names = self._binding.names() if self._binding.matrix is not None else [name]
             where = int(np.argmin(np.isfinite(np.atleast_1d(array[row]))))
             value = np.atleast_1d(array[row]).ravel()[where]
-            return f'column "{names[min(where, len(names) - 1)]}": {value}, where the model takes finite numbers only'
+            return f'column "{names[min(where, len(names) - 1)]}": {value}, where the model takes finite ones only'
         return None
 
     def _infer_or_leave_out(
@@ -181,11 +181,8 @@ class Predictor:
             ) from error
 
     def _empty(self, rows: int) -> Batch:
-        if self.schema is None:
-            self.schema = self._stated()
-        return pa.RecordBatch.from_arrays(
-            [pa.nulls(rows, field.type) for field in self.schema], schema=self.schema
-        )
+        schema = self.schema = self._stated() if self.schema is None else self.schema
+        return pa.RecordBatch.from_arrays([pa.nulls(rows, field.type) for field in schema], schema=schema)
 
     def _stated(self) -> Schema:
         """The prediction columns as the model's metadata has them."""
@@ -194,8 +191,8 @@ class Predictor:
             spec = self._specs[name]
             if -1 in spec.shape[1:]:
                 raise ScoreError(
-                    f"{self._data}: there is no row that the model takes, and it does not say how wide its output "
-                    f'"{name}" is'
+                    f"{self._data}: there is no row that the model takes, and it does not say how wide its "
+                    f'output "{name}" is'
                 )
             fill: Any = "" if spec.datatype == "BYTES" else 0
             made_up[name] = np.full((1, *spec.shape[1:]), fill, dtype=NUMPY[spec.datatype])

@@ -1,4 +1,4 @@
-"""What an output must do so that a job can be killed at any moment, started again, and come to the same end."""
+"""What an output does so that a job can be killed at any moment, started again, and come to the same end."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 import sqlalchemy as sql
+from sqlalchemy import exc
 
 from fairtrial_servers.scoring.arrow import Batch, Schema
 from fairtrial_servers.scoring.databases import connect, database_words, sql_type
@@ -74,7 +75,8 @@ class SqlOutput:
             for name, what in ((self._final, "is there already"), (self._partial, "is left of another job")):
                 if not restart and sql.inspect(connection).has_table(name, self._schema):
                     raise ScoreError(
-                        f"{self.name}: the table {name} {what}: give --out another name, or replace it with --restart"
+                        f"{self.name}: the table {name} {what}: give --out another name, or replace it "
+                        f"with --restart"
                     )
             self._drop(connection, self._partial)
             connection.execute(
@@ -150,7 +152,7 @@ class SqlOutput:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except sql.exc.SQLAlchemyError as error:
+        except exc.SQLAlchemyError as error:
             raise ScoreError(
                 f"{self.name}: {database_words(error)}; what is written so far is kept"
             ) from error

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sql
+from sqlalchemy import exc
 
 from fairtrial_servers.scoring.arrow import Batch
 from fairtrial_servers.scoring.databases import arrow_type, connect, database_words, table_of
@@ -87,8 +88,8 @@ class SqlSource:
         if said is None:
             if not key:
                 raise ScoreError(
-                    f"{self.name} has no primary key, so nothing puts its rows in order: add &key=COLUMN to the "
-                    f"address, a column of which no two rows have the same value"
+                    f"{self.name} has no primary key, so nothing puts its rows in order: add &key=COLUMN to "
+                    f"the address, a column of which no two rows have the same value"
                 )
             return key
         if said not in self._table.columns:
@@ -109,5 +110,5 @@ class SqlSource:
         try:
             with self._engine.connect() as connection:
                 return connection.execute(query).all()
-        except (sql.exc.SQLAlchemyError, ValueError) as error:
+        except (exc.SQLAlchemyError, ValueError) as error:
             raise ScoreError(f"{self.name}: {database_words(error)}") from error

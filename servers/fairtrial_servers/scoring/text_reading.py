@@ -79,7 +79,7 @@ class _TextSource:
 
 
 class CsvSource(_TextSource):
-    """A CSV file with a header. An empty cell is a null; in columns of numbers so are NA, NaN, null and such."""
+    """A CSV file with a header. An empty cell is a null; among numbers so are NA, NaN, null and such."""
 
     def __init__(self, path: Path, text: Sequence[str], *, verbatim: bool) -> None:
         super().__init__(path)
@@ -139,7 +139,7 @@ class CsvSource(_TextSource):
         if name in self._numbers:
             return f'line {found[2]}, column "{name}": {found[4]} is no number, which the model takes there'
         return (
-            f'line {found[2]}, column "{name}": {found[4]} is no {found[3]}, as the column\'s first rows are; '
+            f'line {found[2]}, column "{name}": {found[4]} is no {found[3]}, as in its first rows; '
             f"if it holds text, add --text {name}"
         )
 

@@ -41,7 +41,8 @@ class _ParquetWriter:
         # Of the numbers of a feature hardly two are the same: a dictionary of them costs more than it saves.
         words = [field.name for field in schema if is_text(field.type)]
         self._path = path
-        self._writer: Any = parquet.ParquetWriter(path, schema, use_dictionary=words or False)
+        dictionaries: Any = words or False
+        self._writer: Any = parquet.ParquetWriter(path, schema, use_dictionary=dictionaries)
 
     def write(self, batch: Batch) -> None:
         self._writer.write_batch(batch, row_group_size=_GROUP)
@@ -55,7 +56,7 @@ class _LinesWriter:
     def __init__(self, path: Path, where: Location, schema: Schema) -> None:
         self._path = path
         self._file: Any = path.open("wb")
-        # Arrow's own gzip works at its hardest, five times as long. No time in the header: equal rows, equal bytes.
+        # Arrow's own gzip works at its hardest, five times as long. No time in the header: the same bytes.
         self._sink: Any = (
             gzip.GzipFile("", "wb", compresslevel=6, fileobj=self._file, mtime=0)
             if where.gzip
