@@ -20,7 +20,7 @@ from fairtrial_servers.scoring.progress import Progress
 from fairtrial_servers.scoring.reading import Source, open_source
 from fairtrial_servers.scoring.resuming import Output, Standing, open_output
 
-#: Numbers in a batch: few enough for the processor's cache, many enough that a call costs nothing beside them.
+#: Numbers in a batch: few enough for a processor's cache, and so many that a call is cheap beside them.
 _CELLS = 1 << 19
 _MOST_ROWS, _FEWEST_ROWS = 1 << 16, 1 << 10
 
@@ -122,10 +122,11 @@ def _through(
 ) -> tuple[int, int]:
     """Read, predict and write all rows that are not written yet. The number of rows, and of those without."""
     kept = output.predicted()
-    size = options.batch_rows or _batch_rows(len(source.schema))
+    size = rows_of_batch(options, source.schema)
     row, without, begun = standing.written, standing.without, False
     wanted = [*options.ids, *binding.names()] if options.only_predictions else None
     columns = list(dict.fromkeys(wanted)) if wanted is not None else None
+    typed = source.verbatim and options.out.kind != "csv"
     progress.begin(source.rows, standing.predicted)
     for batch in source.batches(size, standing.written, columns):
         predictions = next(kept, None)
@@ -136,7 +137,9 @@ def _through(
             raise ScoreError(
                 f"what is kept of {output.name} does not fit its data: begin anew with --restart"
             )
-        whole = _joined(options, source, batch, predictions, binding)
+        if typed:
+            batch = _typed(batch, source, frozenset(binding.numbers()))  # noqa: PLW2901
+        whole = joined_with(options, source.name, batch, predictions)
         if not begun:
             output.begin(whole.schema)
             begun = True
@@ -145,34 +148,29 @@ def _through(
         without += predictions.column(0).null_count if options.on_bad_row == "null" else 0
         progress.at(row, source.share_read())
     if not begun:
-        empty = pa.RecordBatch.from_pylist([], schema=_columns_read(source, columns))
-        output.begin(_joined(options, source, empty, predictor.no_rows(), binding).schema)
+        names = source.schema.names if columns is None else columns
+        fields = [source.schema.field(name) for name in names]
+        empty = pa.RecordBatch.from_pylist([], schema=pa.schema(fields, metadata=source.schema.metadata))
+        output.begin(joined_with(options, source.name, empty, predictor.no_rows()).schema)
     progress.end()
     return row, without
 
 
-def _columns_read(source: Source, columns: list[str] | None) -> Schema:
-    fields = [source.schema.field(name) for name in (columns if columns is not None else source.schema.names)]
-    return pa.schema([field.with_type(pa.string()) if source.verbatim else field for field in fields])
+def joined_with(options: Options, name: str, batch: Batch, predictions: Batch) -> Batch:
+    """Rows that were read, or their ids alone, with their predictions. `name`: of the data, for messages.
 
-
-def _joined(options: Options, source: Source, batch: Batch, predictions: Batch, binding: Binding) -> Batch:
-    """The rows as they are written: those that were read, or their ids, and the predictions."""
+    Raises ScoreError if the predictions' columns are called as others are.
+    """
     if options.only_predictions:
         batch = batch.select(list(options.ids))
-    doubled = [name for name in predictions.schema.names if name in batch.schema.names]
+    doubled = [each for each in predictions.schema.names if each in batch.schema.names]
     if doubled:
         raise ScoreError(
-            f"{source.name} has columns of the predictions' names, {listed(doubled)}: give those another "
-            f"with --prefix"
+            f"{name} has columns of the predictions' names, {listed(doubled)}: give those another with --prefix"
         )
-    if source.verbatim and options.out.kind != "csv":
-        batch = _typed(batch, source, frozenset(binding.numbers()))
-    fields = [*batch.schema, *predictions.schema]
     metadata = None if options.only_predictions else batch.schema.metadata
-    return pa.RecordBatch.from_arrays(
-        [*batch.columns, *predictions.columns], schema=pa.schema(fields, metadata=metadata)
-    )
+    schema = pa.schema([*batch.schema, *predictions.schema], metadata=metadata)
+    return pa.RecordBatch.from_arrays([*batch.columns, *predictions.columns], schema=schema)
 
 
 def _typed(batch: Batch, source: Source, features: frozenset[str]) -> Batch:
@@ -193,5 +191,6 @@ def _typed(batch: Batch, source: Source, features: frozenset[str]) -> Batch:
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
 
 
-def _batch_rows(columns: int) -> int:
-    return max(_FEWEST_ROWS, min(_MOST_ROWS, _CELLS // max(columns, 1)))
+def rows_of_batch(options: Options, schema: Schema) -> int:
+    """Rows that are predicted at once."""
+    return options.batch_rows or max(_FEWEST_ROWS, min(_MOST_ROWS, _CELLS // max(len(schema), 1)))

@@ -126,7 +126,7 @@ class Predictor:
             names = self._binding.names() if self._binding.matrix is not None else [name]
             where = int(np.argmin(np.isfinite(np.atleast_1d(array[row]))))
             value = np.atleast_1d(array[row]).ravel()[where]
-            return f'column "{names[min(where, len(names) - 1)]}": {value}, where the model takes finite ones only'
+            return f'column "{names[min(where, len(names) - 1)]}": {value}, where the model takes finite ones'
         return None
 
     def _infer_or_leave_out(
