@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,7 +138,7 @@ def _through(
                 f"what is kept of {output.name} does not fit its data: begin anew with --restart"
             )
         if typed:
-            batch = _typed(batch, source, frozenset(binding.numbers()))  # noqa: PLW2901
+            batch = _typed(batch, source, binding.numbers())  # noqa: PLW2901
         whole = joined_with(options, source.name, batch, predictions)
         if not begun:
             output.begin(whole.schema)
@@ -166,14 +166,14 @@ def joined_with(options: Options, name: str, batch: Batch, predictions: Batch) -
     doubled = [each for each in predictions.schema.names if each in batch.schema.names]
     if doubled:
         raise ScoreError(
-            f"{name} has columns of the predictions' names, {listed(doubled)}: give those another with --prefix"
+            f"{name} has columns of the predictions' names, {listed(doubled)}: give them others by --prefix"
         )
     metadata = None if options.only_predictions else batch.schema.metadata
     schema = pa.schema([*batch.schema, *predictions.schema], metadata=metadata)
     return pa.RecordBatch.from_arrays([*batch.columns, *predictions.columns], schema=schema)
 
 
-def _typed(batch: Batch, source: Source, features: frozenset[str]) -> Batch:
+def _typed(batch: Batch, source: Source, features: Sequence[str]) -> Batch:
     """The cells of a CSV file as what they stand for; a feature that is no number as an empty cell."""
     columns: list[Any] = []
     fields = [source.schema.field(name) for name in batch.schema.names]

@@ -12,9 +12,11 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pyarrow import parquet
 
 from fairtrial_servers.scoring.arrow import Batch, Schema
 from fairtrial_servers.scoring.binding import bind
@@ -60,7 +62,8 @@ def score_on_spark(options: Options, progress: Progress) -> Outcome:
         schema = _first_answer(options, model, source)
         made = work / "out"
         progress.phase("scoring on Spark")
-        rows, without = _run(options, schema, str(made))
+        _run(options, schema, str(made))
+        rows, without = _counted(made, schema.names[-1])
         shutil.rmtree(target, ignore_errors=True)
         made.rename(target)
         write_whole(record, (json.dumps({**identity, "rows": rows}, indent=2) + "\n").encode())
@@ -87,21 +90,18 @@ def _predictor(options: Options, model: Model, schema: Schema, name: str) -> Pre
     return Predictor(model.runtime, model.signature, binding, options, name)
 
 
-def _run(options: Options, schema: Schema, made: str) -> tuple[int, int]:
-    """Rows, and rows without a prediction."""
+def _run(options: Options, schema: Schema, made: str) -> None:
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    session: Any = SparkSession.builder.appName("fairtrial score").getOrCreate()
+    builder: Any = SparkSession.builder
+    session: Any = builder.appName("fairtrial score").getOrCreate()
     session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(rows_of_batch(options, schema)))
     try:
         data = session.read.parquet(str(options.data.path.absolute()))
-        without = session.sparkContext.accumulator(0)
-        rows = session.sparkContext.accumulator(0)
-        scored = data.mapInArrow(_scorer(options, schema, rows, without), from_arrow_schema(schema))
+        scored = data.mapInArrow(_scorer(options, schema), from_arrow_schema(schema))
         scored.write.mode("overwrite").parquet(made)
-        return rows.value, without.value
     except PySparkException as error:
         raise ScoreError(_words(str(error))) from error
     except Exception as error:
@@ -110,9 +110,17 @@ def _run(options: Options, schema: Schema, made: str) -> tuple[int, int]:
         raise ScoreError(_words(str(error))) from error
 
 
-def _scorer(
-    options: Options, schema: Schema, rows: Any, without: Any
-) -> Callable[[Iterable[Batch]], Iterator[Batch]]:
+def _counted(made: Path, column: str) -> tuple[int, int]:
+    """Rows that were written, and those of them with nothing in a prediction column."""
+    rows = without = 0
+    for file in made.glob("*.parquet"):
+        read = parquet.ParquetFile(file).read(columns=[column]).column(0)
+        rows += len(read)
+        without += read.null_count
+    return rows, without
+
+
+def _scorer(options: Options, schema: Schema) -> Callable[[Iterable[Batch]], Iterator[Batch]]:
     """What runs in Spark's Python workers. The model's address must mean the same on each machine."""
 
     def scored(batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -126,13 +134,10 @@ def _scorer(
                 predictions = predictor.predict(batch, first)
             except RowError as error:
                 # Where in the data a task begins is not known to it.
-                raise ScoreError(
-                    _MARK + str(error).replace(", row ", ", row of one of Spark's tasks ", 1)
-                ) from None
+                place = f", row {error.row + 1:,}"
+                said = str(error).replace(place, f"{place} of one of Spark's tasks", 1)
+                raise ScoreError(_MARK + said) from None
             first += batch.num_rows
-            rows.add(batch.num_rows)
-            if options.on_bad_row == "null":
-                without.add(predictions.column(0).null_count)
             yield joined_with(options, options.data.name, batch, predictions).cast(schema)
 
     return scored
