@@ -80,10 +80,11 @@ class Binding:
 
 
 def bind(
-    table: TableInputs, schema: Schema, not_features: frozenset[str], data: str, *, verbatim: bool
+    table: TableInputs, schema: Schema, not_features: frozenset[str], data: str, *, parsed: bool
 ) -> Binding:
     """The columns of `schema` that a model's inputs come from.
 
+    parsed: text is not refused where numbers are taken, for it is yet to be parsed, cell by cell.
     Raises ScoreError if one is missing or of the wrong kind, or there are more or fewer than the model takes.
     """
     unknown = sorted(not_features - set(schema.names))
@@ -104,7 +105,7 @@ def bind(
     else:
         specs = table.columns
     for name, spec in zip(chosen, specs, strict=True):
-        _check_kind(name, spec, schema, data, verbatim=verbatim)
+        _check_kind(name, spec, schema, data, parsed=parsed)
     return Binding(tuple(zip(chosen, specs, strict=True)), matrix, table.missing)
 
 
@@ -142,7 +143,7 @@ def _lacking(wanted: list[str], schema: Schema, data: str) -> str:
     )
 
 
-def _check_kind(name: str, spec: TensorSpec, schema: Schema, data: str, *, verbatim: bool) -> None:
+def _check_kind(name: str, spec: TensorSpec, schema: Schema, data: str, *, parsed: bool) -> None:
     kind = schema.field(name).type
     if spec.datatype == "BYTES":
         if not (is_text(kind) or is_numeric(kind)):
@@ -160,7 +161,7 @@ def _check_kind(name: str, spec: TensorSpec, schema: Schema, data: str, *, verba
             f'{data}: column "{name}" holds one value a row, where the model takes {list(spec.shape[1:])}: '
             f"give a column of lists (Parquet, JSON lines)"
         )
-    elif is_text(kind) and not verbatim:
+    elif is_text(kind) and not parsed:
         raise ScoreError(
             f'{data}, row 1: column "{name}" holds text, where the model takes {spec.datatype} numbers: '
             f"encode it as the model was trained on it"

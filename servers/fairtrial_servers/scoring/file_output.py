@@ -4,7 +4,7 @@
                   journal.json             what job this is: model, data, options, each by digest
                   rows-000000065536.arrow  predictions for the rows from that one on
                   out                      the output so far, which a later start writes anew
-                  whole                    `out` is complete, and about to be renamed to NAME
+                  whole                    `out` is complete, and about to be renamed to NAME; the record of it
     NAME.scoring.json                      once NAME is complete: what it was made from
 
 Predictions are what costs; they are kept, and a later start asks the model for no row twice. The output is
@@ -63,7 +63,8 @@ class FileOutput:
             check_same(self.name, self._read(journal), identity)
             if self._whole.exists() and not self._made.exists():
                 # Killed after the output appeared, before the record of it did.
-                return Standing(complete=True)
+                self._whole.rename(self._record)
+                return self._complete(identity)
             self._whole.unlink(missing_ok=True)
             return self._take_up()
         elif self._path.exists():
@@ -132,17 +133,18 @@ class FileOutput:
             raise writing_failed(self._made, error) from error
 
     def finish(self, record: Identity) -> None:
+        assert self._writer is not None
         try:
-            if self._writer is not None:
-                self._writer.close()
-                write_whole(self._whole, b"")
-                if self._path.is_dir() and self._where.kind == "folder":
-                    shutil.rmtree(self._path)  # a folder is not renamed onto one with something in it
-                self._made.rename(self._path)
+            self._writer.close()
+            write_whole(self._whole, (json.dumps(record, indent=2) + "\n").encode())
+            if self._path.is_dir() and self._where.kind == "folder":
+                shutil.rmtree(self._path)  # a folder is not renamed onto one with something in it
+            self._made.rename(self._path)
+            sync(self._path.parent)
+            self._whole.rename(self._record)
             sync(self._path.parent)
         except OSError as error:
             raise writing_failed(self._path, error) from error
-        write_whole(self._record, (json.dumps(record, indent=2) + "\n").encode())
         self._finished = True
 
     def release(self) -> None:
@@ -161,6 +163,7 @@ class FileOutput:
         return self._work / "whole"
 
     def _drop(self) -> None:
+        (self._work / "journal.json").unlink(missing_ok=True)  # first, for without it the rest says nothing
         for path in self._work.iterdir():
             if path.name == "lock":
                 continue
@@ -201,8 +204,10 @@ class FileOutput:
                 f"{self.name} is there already, and was not written by this job: give --out another "
                 f"name, or replace it with --restart"
             )
-        check_same(self.name, self._read(self._record), identity)
-        return Standing(complete=True)
+        record = self._read(self._record)
+        check_same(self.name, record, identity)
+        self._finished = True
+        return Standing(int(record.get("rows", 0)), complete=True)
 
     @staticmethod
     def _read(path: Path) -> Identity:

@@ -83,14 +83,13 @@ def score(options: Options, progress: Progress) -> Outcome:
             source.schema,
             options.not_features,
             source.name,
-            verbatim=source.verbatim,
+            parsed=options.data.kind == "csv",
         )
         source.expect(binding.numbers(), binding.texts())
         predictor = Predictor(model.runtime, model.signature, binding, options, source.name)
         identity = identify(options, model, source)
         standing = output.stand(identity, restart=options.restart)
         if standing.complete:
-            output.finish(identity)
             return Outcome(output.name, standing.written, standing.written, standing.without, 0.0, True)
         predictor.schema = output.layout()
         rows, without = _through(options, source, binding, predictor, output, standing, progress)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import random
 import resource
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,26 +16,49 @@ from fairtrial_servers.scoring.options import locate
 from pyarrow import parquet
 from servers.scoring.outputs import read
 
-#: Scores again and again what it is told to, slowly: each time it says so it is past the imports.
+#: A process that has its imports behind it, and lets children do the job, each killed at a moment of its own
+#: until one has come to the end: it prints how many were killed, and what the last one found done.
+_KILLING = """
+import os, random, signal, sys, time
+import fairtrial_servers.sklearn, sklearn.linear_model, pyarrow.csv, sqlalchemy.dialects.sqlite
+from fairtrial_servers.scoring import file_output, job, parquet_reading, sql_output
+from fairtrial_servers.scoring.arguments import options_from
+from fairtrial_servers.scoring.progress import Silent
+
+model, data, out, seed = sys.argv[1:]
+many = dict.fromkeys(("ids", "targets", "exclude", "text", "parameters"), ())
+options = options_from(model=model, data=data, out=out, outputs="", batch_rows=50, keep_every=0.0, **many)
+rng = random.Random(int(seed))
+for kills in range(200):
+    child = os.fork()
+    if not child:
+        print(kills, job.score(options, Silent()).resumed_from, flush=True)
+        os._exit(0)
+    end = time.monotonic() + rng.random() * (0.1 + 0.05 * kills)
+    while time.monotonic() < end and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        time.sleep(0.001)
+    os.kill(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code == 0:
+        break
+    assert code == -signal.SIGKILL, code
+"""
+
+#: Scores slowly, and says when it has begun.
 _SLOW = """
 import sys, time
-import fairtrial_servers.sklearn
-from fairtrial_servers.scoring.arguments import options_from
 from fairtrial_servers.scoring.predicting import Predictor
-from fairtrial_servers.scoring.progress import Silent
-from fairtrial_servers.scoring.run import run
 
 predict = Predictor.predict
 def slow(self, batch, first):
-    time.sleep(0.02)
+    if not first:
+        print("begins", flush=True)
+        time.sleep(3)
     return predict(self, batch, first)
 Predictor.predict = slow
-model, data, out = sys.argv[1:]
-many = dict.fromkeys(("ids", "targets", "exclude", "text", "parameters"), ())
-options = options_from(model=model, data=data, out=out, outputs="", batch_rows=100, keep_every=0.0, **many)
-print("begins", flush=True)
-outcome = run(options, Silent())
-print(outcome.resumed_from, outcome.rows, flush=True)
+
+from fairtrial_servers.score import main
+main()
 """
 
 
@@ -50,23 +70,13 @@ def start(*args: object) -> subprocess.Popen[str]:
     return process
 
 
-def killed_until_done(model: Path, data: object, out: object, most: int = 12) -> tuple[int, int]:
-    """Kill a job again and again, later each time. How often, and how many rows the last one found done."""
-    rng = random.Random(3)
-    for kills in range(most):
-        process = start(model, data, out)
-        try:
-            said, errors = process.communicate(timeout=0.2 + rng.random() * (0.4 + 0.15 * kills))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            continue
-        assert process.returncode == 0, errors
-        return kills, int(said.split()[0])
-    process = start(model, data, out)
-    said, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    return most, int(said.split()[0])
+def killed_until_done(model: Path, data: object, out: object) -> tuple[int, int]:
+    """How often a job was killed, and how many rows its last start found done."""
+    argv = [sys.executable, "-c", _KILLING, str(model), str(data), str(out), "4"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    kills, found = done.stdout.split()
+    return int(kills), int(found)
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "out.csv"])
@@ -74,9 +84,9 @@ def test_a_job_that_is_killed_again_and_again_writes_what_an_undisturbed_one_doe
     name, score, model, data, tmp_path
 ):
     (tmp_path / "calm").mkdir()
-    score(model, data, tmp_path / "calm" / name, batch_rows=100)
-    kills, found = killed_until_done(model, data, tmp_path / name, most=6)
-    assert kills >= 2
+    score(model, data, tmp_path / "calm" / name, batch_rows=50)
+    kills, found = killed_until_done(model, data, tmp_path / name)
+    assert kills >= 5
     assert found > 0
     assert (tmp_path / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calm", name, f"{name}.scoring.json"]
@@ -84,8 +94,8 @@ def test_a_job_that_is_killed_again_and_again_writes_what_an_undisturbed_one_doe
 
 def test_a_table_has_every_row_once_however_often_the_job_was_killed(model, data, table, tmp_path):
     file = tmp_path / "out.db"
-    kills, found = killed_until_done(model, data, f"sql+sqlite:///{file}?table=scored", most=6)
-    assert kills >= 2
+    kills, found = killed_until_done(model, data, f"sql+sqlite:///{file}?table=scored")
+    assert kills >= 5
     assert found > 0
     with sqlite3.connect(file) as database:
         ids = [row[0] for row in database.execute("select id from scored")]
@@ -97,9 +107,8 @@ def test_a_table_has_every_row_once_however_often_the_job_was_killed(model, data
 
 def test_a_second_job_on_the_same_output_is_refused_in_words(score, model, data, tmp_path):
     for out in (tmp_path / "out.parquet", f"sql+sqlite:///{tmp_path}/out.db?table=scored"):
-        first = start(model, data, out)
+        first = start(model, data, "--out", out)
         try:
-            time.sleep(0.3)
             with pytest.raises(ScoreError, match="another scoring job is writing"):
                 score(model, data, out)
         finally:
