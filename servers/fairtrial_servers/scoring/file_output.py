@@ -4,7 +4,7 @@
                   journal.json             what job this is: model, data, options, each by digest
                   rows-000000065536.arrow  predictions for the rows from that one on
                   out                      the output so far, which a later start writes anew
-                  whole                    `out` is complete, and about to be renamed to NAME; the record of it
+                  whole                    the record of `out`, which is complete and about to be renamed
     NAME.scoring.json                      once NAME is complete: what it was made from
 
 Predictions are what costs; they are kept, and a later start asks the model for no row twice. The output is

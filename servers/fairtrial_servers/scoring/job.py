@@ -98,6 +98,7 @@ def score(options: Options, progress: Progress) -> Outcome:
         output.finish({**identity, "rows": rows})
         return Outcome(output.name, rows, standing.predicted, without, time.monotonic() - began)
     finally:
+        progress.end()
         output.release()
 
 
@@ -151,7 +152,6 @@ def _through(
         fields = [source.schema.field(name) for name in names]
         empty = pa.RecordBatch.from_pylist([], schema=pa.schema(fields, metadata=source.schema.metadata))
         output.begin(joined_with(options, source.name, empty, predictor.no_rows()).schema)
-    progress.end()
     return row, without
 
 

@@ -65,7 +65,7 @@ def test_a_row_that_the_model_does_not_take_is_one_sentence(model, table, tmp_pa
     rows = table.to_pandas()
     rows.loc[4000, "a"] = None
     rows.to_parquet(tmp_path / "in.parquet", row_group_size=1000)
-    result = on_spark(model, tmp_path / "in.parquet", "--out", f"{tmp_path}/out/")
+    result = on_spark(model, tmp_path / "in.parquet", "--out", f"{tmp_path}/out/", "--batch-rows", 1000)
     assert result.returncode == 2
     assert 'of one of Spark\'s tasks: column "a": the cell is empty' in result.stderr.splitlines()[-1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet"]
