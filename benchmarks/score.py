@@ -70,7 +70,7 @@ def train(folder: Path) -> None:
         if name == REALISTIC[0]:
             import mlflow.sklearn
 
-            mlflow.sklearn.save_model(fitted, folder / "mlflow")
+            mlflow.sklearn.save_model(fitted, folder / "mlflow", serialization_format="cloudpickle")
 
 
 def bare(model: Path, data: Path) -> None:

@@ -16,7 +16,8 @@ from fairtrial_servers.scoring.options import Location
 def connect(where: Location) -> Any:
     """An engine that can be reached. Raises ScoreError."""
     try:
-        engine = sql.create_engine(where.url)
+        # No pool: a connection is closed when it is done with, however the job ends.
+        engine = sql.create_engine(where.url, poolclass=sql.NullPool)
         with engine.connect():
             return engine
     except exc.NoSuchModuleError:

@@ -44,16 +44,16 @@ for kills in range(200):
     assert code == -signal.SIGKILL, code
 """
 
-#: Scores slowly, and says when it has begun.
+#: Says when it has begun to score, and goes on when it is told to.
 _SLOW = """
-import sys, time
+import sys
 from fairtrial_servers.scoring.predicting import Predictor
 
 predict = Predictor.predict
 def slow(self, batch, first):
     if not first:
         print("begins", flush=True)
-        time.sleep(3)
+        sys.stdin.readline()
     return predict(self, batch, first)
 Predictor.predict = slow
 
@@ -64,7 +64,8 @@ main()
 
 def start(*args: object) -> subprocess.Popen[str]:
     argv = [sys.executable, "-c", _SLOW, *map(str, args)]
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = subprocess.Popen(argv, text=True, **pipes)
     assert process.stdout is not None
     assert process.stdout.readline() == "begins\n", process.communicate()
     return process
@@ -112,7 +113,7 @@ def test_a_second_job_on_the_same_output_is_refused_in_words(score, model, data,
             with pytest.raises(ScoreError, match="another scoring job is writing"):
                 score(model, data, out)
         finally:
-            _, errors = first.communicate(timeout=60)
+            _, errors = first.communicate("go\n", timeout=60)
         assert first.returncode == 0, errors
 
 
