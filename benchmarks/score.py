@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -97,11 +96,20 @@ def warm(model: Path, data: Path, out: Path) -> None:
     print(time.process_time() - began)
 
 
+#: Starts a process from a small one: Linux hands the peak of a process down to what it starts.
+_LAUNCH = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, file=sys.stderr)
+sys.exit(code)
+"""
+
+
 def run(argv: list[object]) -> tuple[str, float, float]:
     """What a process printed, its CPU seconds, and its peak memory in MB."""
-    before = os.times()
     done = subprocess.run(
-        [sys.executable, __file__, "--launch", *map(str, argv)],
+        [sys.executable, "-S", "-c", _LAUNCH, *map(str, argv)],
         env={**os.environ, **ONE_THREAD},
         capture_output=True,
         text=True,
@@ -109,16 +117,8 @@ def run(argv: list[object]) -> tuple[str, float, float]:
     )
     if done.returncode:
         raise SystemExit(f"{argv} failed: {done.stderr[-2000:]}")
-    after = os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return done.stdout, cpu, float(done.stderr.splitlines()[-1])
-
-
-def launch(argv: list[str]) -> int:
-    """Start a process from this small one: Linux hands the peak of a process down to what it starts."""
-    code = subprocess.run(argv, check=False).returncode
-    print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, file=sys.stderr)
-    return code
+    cpu, memory = done.stderr.splitlines()[-1].split()
+    return done.stdout, float(cpu), float(memory)
 
 
 def ours(model: Path, data: Path, out: Path) -> tuple[float, float]:
@@ -211,8 +211,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     parts = {"--bare": bare, "--warm": warm}
-    if sys.argv[1:2] == ["--launch"]:
-        sys.exit(launch(sys.argv[2:]))
     if sys.argv[1:] and sys.argv[1] in parts:
         parts[sys.argv[1]](*map(Path, sys.argv[2:]))
         sys.exit(0)

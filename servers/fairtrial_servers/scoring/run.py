@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,10 @@ def run(options: Options, progress: Progress) -> Outcome:
         from fairtrial_servers.scoring.spark import score_on_spark
 
         return score_on_spark(options, progress)
-    from fairtrial_servers.scoring.job import score
-
+    gc.disable()  # which goes through all that imports make again and again, and finds nothing to free
+    try:
+        from fairtrial_servers.scoring.job import score
+    finally:
+        gc.freeze()
+        gc.enable()
     return score(options, progress)
