@@ -19,7 +19,7 @@ from mlserver.types import RequestInput
 
 from fairtrial_servers.errors import ModelError, UnsafeModelError
 from fairtrial_servers.formats import FORMATS, MLMODEL
-from fairtrial_servers.runtime import Runtime, Signature
+from fairtrial_servers.runtime import Runtime, Signature, TableInputs
 from fairtrial_servers.tensors import Array, TensorSpec
 
 #: Flavour -> the keys in it of which one names the model's file or folder.
@@ -67,6 +67,9 @@ class MLflowRuntime(Runtime):
 
     def has_independent_rows(self) -> bool:
         return self._inside.has_independent_rows()
+
+    def table_inputs(self) -> TableInputs:
+        return self._inside.table_inputs()
 
     def infer(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Mapping[str, Array]:
         return self._inside.infer(inputs, outputs)

@@ -38,6 +38,22 @@ class Signature:
     defaults: tuple[str, ...]  # the outputs that are given when a request asks for none by name
 
 
+@dataclass(frozen=True)
+class TableInputs:
+    """How the columns of a table, as batch scoring reads them, become what `infer` takes.
+
+    `columns`: one for each column, in the order of the model's features; empty when any number will do.
+    `matrix`: the input that takes them all side by side; None: each is an input of its own.
+    `named`: the names are the model's own, and not made up for want of any.
+    `missing`: an empty cell stands for a missing value, which the model can deal with.
+    """
+
+    columns: tuple[TensorSpec, ...]
+    matrix: TensorSpec | None
+    named: bool
+    missing: bool = False
+
+
 class Runtime(MLModel, ABC):
     """Base of our MLServer runtimes. A runtime implements `open` and `infer`; the rest is here."""
 
@@ -77,6 +93,13 @@ class Runtime(MLModel, ABC):
         """`open`, and remember what the model takes."""
         self._signature = self.open(path, parameters)
         return self._signature
+
+    def table_inputs(self) -> TableInputs:
+        """How a table's columns are given to `infer`; overridden where more is known than the metadata."""
+        inputs = self._signature.inputs
+        if len(inputs) == 1 and len(inputs[0].shape) == 2 and inputs[0].datatype != "BYTES":
+            return TableInputs((), inputs[0], named=False)
+        return TableInputs(inputs, None, named=True)
 
     async def load(self) -> bool:
         parameters = self.settings.parameters

@@ -15,7 +15,14 @@ from mlserver.types import RequestInput
 
 from fairtrial_servers.errors import ModelError
 from fairtrial_servers.formats import SKLEARN_SUFFIXES, one_file
-from fairtrial_servers.runtime import Runtime, Signature, check_rows, decode_named, parse_trusted
+from fairtrial_servers.runtime import (
+    Runtime,
+    Signature,
+    TableInputs,
+    check_rows,
+    decode_named,
+    parse_trusted,
+)
 from fairtrial_servers.safety.pickles import load_pickle
 from fairtrial_servers.sklearn_inputs import Inputs, inputs_of, walk
 from fairtrial_servers.tensors import Array, TensorSpec, datatype_of, decode
@@ -98,6 +105,11 @@ class SKLearnRuntime(Runtime):
         arrays = decode_named(tensors, columns, missing=inputs.missing)
         check_rows(arrays)
         return arrays
+
+    def table_inputs(self) -> TableInputs:
+        inputs = self._inputs
+        columns = tuple(TensorSpec(column.name, column.datatype, (-1,)) for column in inputs.columns or ())
+        return TableInputs(columns, inputs.matrix, inputs.named, inputs.missing)
 
     def infer(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Mapping[str, Array]:
         rows = self._rows(inputs)

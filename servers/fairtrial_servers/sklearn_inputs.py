@@ -48,6 +48,12 @@ class Inputs:
     unused: frozenset[str] = frozenset()
 
     @property
+    def named(self) -> bool:
+        """Whether the columns' names are those that the estimator was fitted on."""
+        names = [column.name for column in self.columns or ()]
+        return names not in ([f"x{index}" for index in range(len(names))], ["input-0"])
+
+    @property
     def specs(self) -> tuple[TensorSpec, ...]:
         """The inputs as the metadata states them."""
         if self.matrix is not None:
