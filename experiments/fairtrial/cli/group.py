@@ -30,6 +30,7 @@ VERBS = {
     "replay": "Judge a finished run again, and compare.",
     "judge": "A verdict from recorded observations, with nothing deployed.",
     "calibrate": "The baseline against itself: how often a verdict would be false here.",
+    "scan": "Say whether a model file or folder is safe to load.",
     "serve": "Serve one model, or a SeldonDeployment, on this machine.",
 }
 
