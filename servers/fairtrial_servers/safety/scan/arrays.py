@@ -14,7 +14,7 @@ import numpy as np
 from fairtrial_servers.safety.scan.findings import Unreadable
 
 if TYPE_CHECKING:
-    from fairtrial_servers.safety.scan.machine import Inert
+    from fairtrial_servers.safety.scan.inert import Inert
 
 WRAPPER_STATE = frozenset(
     ("subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes")

@@ -60,6 +60,7 @@ class Content:
     budget: Budget
     path: Path | None = None  # where it is on disk, unless it was packed
     role: Role = Role.ANY
+    layers: int = 0  # of packing around it
 
     @property
     def name(self) -> str:
@@ -81,7 +82,10 @@ class Content:
 
     @contextmanager
     def within(self, name: str, source: IO[bytes], role: Role = Role.ANY) -> Generator[Content]:
-        """What is packed in this file, unpacked to memory or a temporary file. Raises TooMuch."""
+        """What is packed in this file, unpacked to memory or a temporary file. Raises TooMuch.
+
+        A `name` of "" keeps this file's own: what it holds is itself, compressed.
+        """
         kept = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
         with kept:
             size = 0
@@ -90,10 +94,11 @@ class Content:
                 kept.write(chunk)
                 size += len(chunk)
             kept.seek(0)
-            yield Content((*self.trail, name), kept, size, self.budget, None, role)
+            trail = (*self.trail, name) if name else self.trail
+            yield Content(trail, kept, size, self.budget, None, role, self.layers + 1)
 
-    def unsafe(self, what: str, why: str, name: str | None = None) -> Finding:
-        return Finding(self.trail, Kind.UNSAFE, what, why, name)
+    def unsafe(self, what: str, why: str, name: str | None = None, module: str = "") -> Finding:
+        return Finding(self.trail, Kind.UNSAFE, what, why, name, module)
 
     def unknown(self, why: str) -> Finding:
         return Finding(self.trail, Kind.UNKNOWN, f"cannot be examined: {why}", "")

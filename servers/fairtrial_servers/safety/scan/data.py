@@ -30,7 +30,8 @@ _PLAIN = (
 )
 _CHECKPOINT = re.compile(r"[\w.-]+\.data-\d{5}-of-\d{5}")
 _TABLE = 0xDB4775248B80FB57.to_bytes(8, "little")  # how an index of TensorFlow's ends
-_UBJSON = re.compile(rb"\{[LiUIlLC$#]")
+#: How XGBoost's own binary form begins: an object, and the length of its first key.
+_UBJSON = re.compile(rb"\{L\0{7}.(learner|version)", re.DOTALL)
 
 
 def is_code(content: Content) -> str | None:
@@ -46,11 +47,11 @@ def check_code(content: Content) -> Yielded:
 
 def is_data(content: Content) -> bool:
     """Whether the file is of a kind that is read as values only."""
-    head = content.head(16)
+    head = content.head(32)
     if head.startswith(_PLAIN):
         return True
-    if content.suffix in (".ubj", ".ubjson", ".model", ".bst", ".json") and _UBJSON.match(head):
-        return True  # XGBoost's own form
+    if _UBJSON.match(head):
+        return True
     if content.suffix == ".index":
         return content.size > 48 and content.head(8, content.size - 8) == _TABLE
     if _CHECKPOINT.fullmatch(content.name.rpartition("/")[2]):

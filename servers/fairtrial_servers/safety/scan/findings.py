@@ -21,6 +21,7 @@ class Finding:
     what: str  # continues the sentence that the file's name begins: "refers to os.system"
     why: str  # "which runs commands"; "" where `what` says it all
     name: str | None = None  # what `allow` must name to let it pass; None where nothing does
+    module: str = ""  # where that name is one in a module, and the module may be allowed as a whole
 
     @property
     def file(self) -> str:

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fairtrial_servers.safety.scan.arrays import WRAPPER_STATE, layout
 from fairtrial_servers.safety.scan.findings import TooMuch, Unreadable
+from fairtrial_servers.safety.scan.inert import Inert, Seen
 from fairtrial_servers.safety.scan.names import ARRAY_WRAPPER
 
 #: Opcodes of one file. An honest model of a million words takes four million.
@@ -27,30 +28,6 @@ _LINE = 64 << 20
 
 _RECONSTRUCTORS = {("copyreg", "_reconstructor"), ("copy_reg", "_reconstructor")}
 _OBJECT = {("builtins", "object"), ("__builtin__", "object")}
-
-
-class Inert:
-    """What stands for a name, or for whatever it would have made."""
-
-    __slots__ = ("args", "made", "name", "state")
-
-    def __init__(self, name: tuple[str, str] = ("", ""), made: bool = False, args: Any = ()) -> None:
-        self.name = name
-        self.made = made  # an instance of the class of that name, and not the class
-        self.args = args
-        self.state: Any = None
-
-
-class Seen:
-    """What one file asks for."""
-
-    def __init__(self) -> None:
-        self.names: dict[tuple[str, str], None] = {}  # in the order in which they come
-        self.extensions: set[int] = set()
-        self.calls = 0
-        self.arrays = 0  # raw or pickled arrays that joblib keeps between the opcodes
-        self.persistent: list[Any] = []  # torch: which tensors' bytes are where
-        self.steps = 0
 
 
 class _Stop(Exception):

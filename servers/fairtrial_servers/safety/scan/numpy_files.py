@@ -9,7 +9,7 @@ import numpy as np
 from fairtrial_servers.safety.scan import pickles
 from fairtrial_servers.safety.scan.content import Content, Yielded
 from fairtrial_servers.safety.scan.findings import Damaged, in_a_line
-from fairtrial_servers.safety.scan.machine import Seen
+from fairtrial_servers.safety.scan.inert import Seen
 
 MAGIC = b"\x93NUMPY"
 

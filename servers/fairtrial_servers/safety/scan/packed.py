@@ -28,20 +28,28 @@ _REFUSED = {
     b"\x1f\x9d": "compress",
     b"\xff\x06\x00\x00sNaPpY": "snappy",
 }
+_ENDINGS = ("gz", "bz2", "xz", "lzma", "z")
 _FAILURES = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
 
 def compression(head: bytes) -> Callable[[IO[bytes]], Any] | None:
     """What decompresses a file that starts like this, if it is compressed in a way that can be read."""
     if head[:2] == b"\x1f\x8b":
-        return lambda raw: gzip.GzipFile(fileobj=raw)
+        return lambda raw: gzip.GzipFile(fileobj=raw, mode="rb")  # a temporary file says that it is written
     if head[:3] == b"BZh":
         return bz2.BZ2File
     if head[:6] == b"\xfd7zXZ\x00" or head[:3] == b"]\x00\x00":
         return lzma.LZMAFile
-    if head[:1] == b"\x78" and len(head) > 1 and int.from_bytes(head[:2], "big") % 31 == 0:
-        return BinaryZlibFile
-    return None
+    return BinaryZlibFile if head[:1] == b"\x78" and _is_zlib(head) else None
+
+
+def _is_zlib(head: bytes) -> bool:
+    """Whether it decompresses: its mark is an x, with which many a text begins."""
+    try:
+        zlib.decompressobj().decompress(head, 1)
+    except zlib.error:
+        return False
+    return True
 
 
 def refused(head: bytes) -> str | None:
@@ -59,18 +67,14 @@ def check_refused(content: Content) -> Yielded:
 def check_compressed(content: Content) -> Yielded:
     """What a compressed file unfolds to."""
     content.stream.seek(0)
-    opened = compression(content.head(6))
+    opened = compression(content.head(4096))
     assert opened is not None
     content.stream.seek(0)
-    name = content.name
-    for ending in (".gz", ".bz2", ".xz", ".lzma", ".z", ".tgz"):
-        if name.lower().endswith(ending):
-            name = name[: -len(ending)] + (".tar" if ending == ".tgz" else "")
-            break
-    else:
-        name = f"{name} (decompressed)"
+    name = content.name.rpartition("/")[2]
+    stem, dot, ending = name.rpartition(".")
+    inside = f"{stem}.tar" if ending.lower() == "tgz" else stem if dot and ending.lower() in _ENDINGS else ""
     try:
-        with content.within(name, cast("IO[bytes]", opened(content.stream)), content.role) as inner:
+        with content.within(inside, cast("IO[bytes]", opened(content.stream)), content.role) as inner:
             yield inner
     except _FAILURES as error:
         yield content.damaged(f"it does not decompress: {in_a_line(error)}")

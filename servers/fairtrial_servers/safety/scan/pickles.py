@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fairtrial_servers.safety.scan.content import Content, Yielded
 from fairtrial_servers.safety.scan.findings import Damaged, Finding, Kind, TooMuch, Unreadable, in_a_line
-from fairtrial_servers.safety.scan.machine import Machine, Seen
+from fairtrial_servers.safety.scan.inert import Seen
+from fairtrial_servers.safety.scan.machine import Machine
 from fairtrial_servers.safety.scan.names import admitted, dangerous, why_not
 
 
@@ -82,7 +83,7 @@ def objections(content: Content, seen: Seen) -> Yielded:
         full = f"{module}.{name}"
         try:
             if not admitted(module, name, content.role):
-                yield content.unsafe(f"refers to {full}", why_not(module, name), full)
+                yield content.unsafe(f"refers to {full}", why_not(module, name), full, module)
         except LookupError:
             yield Finding(
                 content.trail,
@@ -90,4 +91,5 @@ def objections(content: Content, seen: Seen) -> Yielded:
                 f"refers to {full}",
                 "which is not in the version that is installed here, so that it cannot be judged",
                 full,
+                module,
             )

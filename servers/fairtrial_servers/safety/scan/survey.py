@@ -115,7 +115,7 @@ class _Survey:
             self._note(content.unknown(str(error) or "it does not fit in memory"))
 
     def _examine(self, content: Content) -> None:
-        if len(content.trail) > MAX_LAYERS:
+        if content.layers > MAX_LAYERS:
             raise TooMuch("is packed in more layers than are examined")
         for check in checks_of(content):
             for found in check(content):
@@ -125,16 +125,15 @@ class _Survey:
                     self._note(found)
 
     def _note(self, found: Finding) -> None:
-        known = self._report.allowed if self._allows(found.name) else self._report.findings
+        known = self._report.allowed if self._allows(found) else self._report.findings
         if found not in known:
             known.append(found)
 
-    def _allows(self, name: str | None) -> bool:
-        """Whether `name` was allowed: itself, or its module unless it is known to be dangerous."""
-        if name is None:
-            return False
-        if name in self._allow:
-            return True
-        module, _, last = name.rpartition(".")
+    def _allows(self, found: Finding) -> bool:
+        """Whether a name was allowed: itself, or its module unless it is known to be dangerous."""
+        if found.name is None or found.name in self._allow:
+            return found.name is not None
+        module, name = found.module, found.name.removeprefix(f"{found.module}.")
         within = any(module == each or module.startswith(f"{each}.") for each in self._allow)
-        return within and last.isidentifier() and not dangerous(module, last)
+        # A dotted name walks through attributes, out of the module.
+        return bool(module) and within and name.isidentifier() and not dangerous(module, name)

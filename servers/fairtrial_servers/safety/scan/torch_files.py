@@ -8,7 +8,7 @@ from typing import Any
 
 from fairtrial_servers.safety.scan.content import Content, Role, Yielded
 from fairtrial_servers.safety.scan.findings import Damaged, Unreadable
-from fairtrial_servers.safety.scan.machine import Seen
+from fairtrial_servers.safety.scan.inert import Seen
 from fairtrial_servers.safety.scan.pickles import objections, read_one
 
 #: The number that the form of before the zip begins with, pickled by protocol 2.

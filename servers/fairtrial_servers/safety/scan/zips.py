@@ -95,7 +95,7 @@ def _skops(content: Content) -> Yielded:
         module, _, name = full.rpartition(".")
         try:
             if not admitted(module, name, Role.ANY):
-                yield content.unsafe(f"refers to {full}", why_not(module, name), full)
+                yield content.unsafe(f"refers to {full}", why_not(module, name), full, module)
         except LookupError:
             why = "which is not in the version that is installed here, so that it cannot be judged"
-            yield Finding(content.trail, Kind.UNKNOWN, f"refers to {full}", why, full)
+            yield Finding(content.trail, Kind.UNKNOWN, f"refers to {full}", why, full, module)
