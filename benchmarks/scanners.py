@@ -2,7 +2,7 @@
 
 The corpus is the one of the tests: tests/servers/safety/hostile.py, and the estimators of test_safety.py.
 Each of the others runs by `uv run --isolated --with`, in an environment of its own, once for each model.
-What counts is its exit code: 0 says safe.
+What counts is its exit code: 0 says safe, 1 that it found something, any other that it cannot say.
 
     uv run python benchmarks/scanners.py
 """
@@ -59,8 +59,8 @@ def write_honest(folder: Path) -> list[Path]:
     return paths
 
 
-def of_peer(name: str, targets: list[Path]) -> list[bool]:
-    """Whether each was called unsafe."""
+def of_peer(name: str, targets: list[Path]) -> list[int]:
+    """The exit code for each."""
     packages, command = PEERS[name]
     extra = [part for package in packages for part in ("--with", package)]
     argv = ["uv", "run", "--no-project", "--isolated", *extra, "python", "-c", _RUN_ALL, json.dumps(command)]
@@ -71,7 +71,11 @@ def of_peer(name: str, targets: list[Path]) -> list[bool]:
         text=True,
         check=True,
     )
-    return [code != 0 for code in json.loads(done.stdout.splitlines()[-1])]
+    return [int(code) for code in json.loads(done.stdout.splitlines()[-1])]
+
+
+def _counts(codes: list[int]) -> str:
+    return f"{codes.count(1)} / {sum(code not in (0, 1) for code in codes)}"
 
 
 def main() -> int:
@@ -85,23 +89,24 @@ def main() -> int:
         folder = Path(name)
         bad = list(hostile.write(folder / "hostile", folder / "ran").values())
         good = write_honest(folder / "honest")
-        print(f"{'':12}{'caught':>12}{'false alarms':>16}{'seconds':>10}")
+        print(
+            f"{'found / cannot say':12}{f'of {len(bad)} hostile':>18}{f'of {len(good)} honest':>24}{'seconds':>10}"
+        )
         perfect = True
         for scanner in options.only or ["ours", *PEERS]:
             begun = time.monotonic()
             if scanner == "ours":
-                said = [not scan(path).safe for path in (*bad, *good)]
+                said = [int(not scan(path).safe) for path in (*bad, *good)]
                 perfect = all(said[: len(bad)]) and not any(said[len(bad) :])
             else:
                 said = of_peer(scanner, [*bad, *good])
-            caught, alarms = sum(said[: len(bad)]), sum(said[len(bad) :])
             seconds = time.monotonic() - begun
             print(
-                f"{scanner:12}{f'{caught} of {len(bad)}':>12}{f'{alarms} of {len(good)}':>16}{seconds:10.0f}",
+                f"{scanner:12}{_counts(said[: len(bad)]):>24}{_counts(said[len(bad) :]):>24}{seconds:10.0f}",
                 flush=True,
             )
             if options.missed:
-                missed = [path.name for path, unsafe in zip(bad, said, strict=False) if not unsafe]
+                missed = [path.name for path, code in zip(bad, said, strict=False) if code == 0]
                 print(f"    lets through: {', '.join(missed) or 'nothing'}")
         ran = (folder / "ran").exists()
     print(
