@@ -51,6 +51,7 @@ class Format:
     looks_for: str  # in words, for the message when nothing matches
     detects: Callable[[Path], bool]  # of a file or a folder that exists
     needs: tuple[str, ...] = ()  # modules that come with the extra of the format's name
+    guarded: bool = False  # its runtime checks all that it reads while it reads it; gate.py checks the others
 
 
 FORMATS: tuple[Format, ...] = (
@@ -59,6 +60,7 @@ FORMATS: tuple[Format, ...] = (
         name="mlflow",
         implementation="fairtrial_servers.mlflow.MLflowRuntime",
         servers=("FAIRTRIAL_MLFLOW_SERVER", "MLFLOW_SERVER"),
+        guarded=True,
         looks_for=f"a folder with a file {MLMODEL}",
         detects=lambda path: (path / MLMODEL).is_file(),
     ),
@@ -66,6 +68,7 @@ FORMATS: tuple[Format, ...] = (
         name="sklearn",
         implementation="fairtrial_servers.sklearn.SKLearnRuntime",
         servers=("FAIRTRIAL_SKLEARN_SERVER", "SKLEARN_SERVER"),
+        guarded=True,
         looks_for=f"a file that ends in {', '.join(SKLEARN_SUFFIXES)}",
         detects=lambda path: bool(files_with(path, SKLEARN_SUFFIXES)),
     ),
@@ -73,6 +76,7 @@ FORMATS: tuple[Format, ...] = (
         name="onnx",
         implementation="fairtrial_servers.onnx.OnnxRuntime",
         servers=("FAIRTRIAL_ONNX_SERVER",),
+        guarded=True,
         looks_for="a file that ends in .onnx",
         detects=lambda path: bool(files_with(path, ONNX_SUFFIXES)),
         needs=("onnx", "onnxruntime"),

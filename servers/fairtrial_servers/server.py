@@ -21,6 +21,8 @@ from typing import Any
 import uvicorn
 from mlserver import MLServer
 from mlserver.metrics import MetricsServer
+from mlserver.model import MLModel
+from mlserver.registry import MultiModelRegistry
 from mlserver.rest import RESTServer
 from mlserver.settings import ModelSettings, Settings
 from starlette.middleware.cors import CORSMiddleware
@@ -28,6 +30,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
 from fairtrial_servers.errors import ModelError, ServerError
+from fairtrial_servers.gate import check_before_load
 from fairtrial_servers.grpc_service import GrpcService
 from fairtrial_servers.inference import Inference
 from fairtrial_servers.options import MAX_BODY
@@ -70,6 +73,18 @@ class ModelServer(MLServer):
 
     def _add_signal_handlers(self) -> None:
         """The process has handlers of its own (serve.py)."""
+
+    def _create_model_registry(self) -> MultiModelRegistry:
+        registry: Any = super()._create_model_registry()
+        initialise = registry._model_initialiser
+
+        def checked(settings: ModelSettings) -> MLModel:
+            check_before_load(settings)
+            return initialise(settings)
+
+        # Every load goes through here, those that a client asks for by the repository's API included.
+        registry._model_initialiser = checked
+        return registry
 
     def _create_servers(self) -> None:
         # Without the endpoint MLServer installs no middleware; the metrics port is served here.

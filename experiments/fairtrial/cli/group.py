@@ -30,8 +30,9 @@ VERBS = {
     "replay": "Judge a finished run again, and compare.",
     "judge": "A verdict from recorded observations, with nothing deployed.",
     "calibrate": "The baseline against itself: how often a verdict would be false here.",
-    "score": "Batch predictions: the rows of a file or table through a model.",
     "serve": "Serve one model, or a SeldonDeployment, on this machine.",
+    "score": "Batch predictions: the rows of a file or table through a model.",
+    "scan": "Say whether a model file or folder is safe to load.",
     "pack": "An OCI image with a model in it, without a container engine.",
 }
 

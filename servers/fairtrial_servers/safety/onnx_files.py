@@ -18,34 +18,44 @@ from fairtrial_servers.errors import ModelError, UnsafeModelError
 def check_onnx(file: Path) -> None:
     """Raises ModelError for what is no ONNX model, UnsafeModelError for one that reads outside its folder."""
     try:
-        model = onnx.load_model(file, format="protobuf", load_external_data=False)
-    except DecodeError:
-        raise ModelError(f"{file} is damaged, or no ONNX model: it cannot be parsed") from None
+        data = file.read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read {file}: {error.strerror}") from error
-    if not model.graph.output:
-        raise ModelError(f"{file} is damaged, or no ONNX model: there is no graph with an output in it")
     folder = file.parent.resolve()
+    for tensor, location in kept_elsewhere(parse(data, str(file))):
+        _check_location(tensor, location, file, folder)
+
+
+def parse(data: bytes, name: str) -> onnx.ModelProto:
+    """The model in these bytes, which `name` stands for in messages. Raises ModelError for what is none."""
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError:
+        raise ModelError(f"{name} is damaged, or no ONNX model: it cannot be parsed") from None
+    if not model.graph.output:
+        raise ModelError(f"{name} is damaged, or no ONNX model: there is no graph with an output in it")
+    return model
+
+
+def kept_elsewhere(model: onnx.ModelProto) -> Iterator[tuple[str, str]]:
+    """Name and location of each tensor that is kept in another file; the location is "" if it is not said."""
     for tensor in _tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            _check_location(tensor, file, folder)
+            kept = {entry.key: entry.value for entry in tensor.external_data}
+            yield tensor.name, kept.get("location", "")
 
 
-def _check_location(tensor: onnx.TensorProto, file: Path, folder: Path) -> None:
-    kept = {entry.key: entry.value for entry in tensor.external_data}
-    location = kept.get("location", "")
+def _check_location(tensor: str, location: str, file: Path, folder: Path) -> None:
     if not location or "\0" in location:
-        raise ModelError(
-            f'{file}: the tensor "{tensor.name}" is said to be in another file, but not in which'
-        )
+        raise ModelError(f'{file}: the tensor "{tensor}" is said to be in another file, but not in which')
     place = (folder / location).resolve()
     if not place.is_relative_to(folder):
         raise UnsafeModelError(
-            f'{file} would read {location!r} as its tensor "{tensor.name}": '
+            f'{file} would read {location!r} as its tensor "{tensor}": '
             f"a model reads nothing outside its own folder"
         )
     if not place.is_file():
-        raise ModelError(f'{file}: {location!r}, which holds the tensor "{tensor.name}", is not beside it')
+        raise ModelError(f'{file}: {location!r}, which holds the tensor "{tensor}", is not beside it')
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
