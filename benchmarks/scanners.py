@@ -90,7 +90,8 @@ def main() -> int:
         bad = list(hostile.write(folder / "hostile", folder / "ran").values())
         good = write_honest(folder / "honest")
         print(
-            f"{'found / cannot say':12}{f'of {len(bad)} hostile':>18}{f'of {len(good)} honest':>24}{'seconds':>10}"
+            f"{'found / cannot say':12}"
+            f"{f'of {len(bad)} hostile':>18}{f'of {len(good)} honest':>24}{'seconds':>10}"
         )
         perfect = True
         for scanner in options.only or ["ours", *PEERS]:
