@@ -125,8 +125,8 @@ def honest(folder: Path) -> None:
     put(folder / "dense.h5", hostile.hdf5(lambda file: file.attrs.update(model_config=config)))
     header = b'{"w":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}'
     put(folder / "a.safetensors", len(header).to_bytes(8, "little") + header + b"\x80\x04cx")
-    saver = ("__inference__traced_save_1", (hostile.node("s", "SaveV2"),))
-    saved = hostile.graph(hostile.node("out", "MatMul"), functions=(saver,))
+    inner = ("__inference__call_1", (hostile.node("s", "MatMul"),))
+    saved = hostile.graph(hostile.node("out", "MatMul"), functions=(inner,))
     put(folder / "saved_model.pb", hostile.saved_model(saved))
     put(folder / "frozen.pb", hostile.graph(hostile.node("x", "Placeholder"), hostile.node("y", "Relu", "x")))
     tensor = (

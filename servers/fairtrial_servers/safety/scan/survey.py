@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fairtrial_servers.errors import ModelError
-from fairtrial_servers.safety.scan import onnx_models
+from fairtrial_servers.safety.scan import loading, onnx_models
 from fairtrial_servers.safety.scan.content import Budget, Content, Role
 from fairtrial_servers.safety.scan.findings import Damaged, Finding, Kind, TooMuch, Unreadable
 from fairtrial_servers.safety.scan.kinds import checks_of
@@ -97,8 +97,12 @@ class _Survey:
             self._note(Finding((name,), Kind.UNKNOWN, what, ""))
             return
         with path.open("rb") as stream:
-            size = path.stat().st_size
-            self.examine(Content((name,), stream, size, self._budget, path, role))
+            content = Content((name,), stream, path.stat().st_size, self._budget, path, role)
+            found = len(self._report.findings)
+            self.examine(content)
+            if found == len(self._report.findings):  # once is enough
+                for objection in loading.objections(content):
+                    self._note(objection)
 
     def examine(self, content: Content) -> None:
         self._report.files += 1
