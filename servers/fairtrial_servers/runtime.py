@@ -15,14 +15,14 @@ from mlserver.settings import ModelSettings
 from mlserver.types import InferenceRequest, InferenceResponse, RequestInput
 from mlserver.types import Parameters as Described
 
-from fairtrial_servers import content_types
-from fairtrial_servers.batching import Batcher
-from fairtrial_servers.cache import AnswerCache
-from fairtrial_servers.cached_values import model_digest
 from fairtrial_servers.errors import ModelError
-from fairtrial_servers.messages import Parameters, Request, Tensor, Wanted
-from fairtrial_servers.options import batching_of, caching_of
 from fairtrial_servers.safety.signatures import check_signature
+from fairtrial_servers.serving import content_types
+from fairtrial_servers.serving.answer_cache import AnswerCache
+from fairtrial_servers.serving.batching import Batcher
+from fairtrial_servers.serving.cached_values import model_digest
+from fairtrial_servers.serving.messages import Parameters, Request, Tensor, Wanted
+from fairtrial_servers.serving.options import batching_of, caching_of
 from fairtrial_servers.store import fetch
 from fairtrial_servers.tensors import Array, TensorSpec, decode, encode
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from fairtrial_servers.errors import ServerError
-from fairtrial_servers.options import MAX_BODY, size
 from fairtrial_servers.ports import take
+from fairtrial_servers.serving.options import MAX_BODY, size
 from fairtrial_servers.store import fetch
 from fairtrial_servers.store.addresses import shown
 from fairtrial_servers.store.telling import lines_now_and_then
@@ -96,7 +96,7 @@ async def _serve(folder: Path, stop: _Stop) -> None:
 
     from mlserver.settings import ModelSettings, Settings
 
-    from fairtrial_servers.server import ModelServer
+    from fairtrial_servers.serving.server import ModelServer
 
     try:
         server = ModelServer(Settings(**settings, model_repository_root=str(folder)), max_body)

@@ -10,9 +10,9 @@ import grpc
 import httpx
 import numpy as np
 import pytest
-from fairtrial_servers.batching import Batcher
 from fairtrial_servers.errors import ServerError
-from fairtrial_servers.options import Batching, batching_of
+from fairtrial_servers.serving.batching import Batcher
+from fairtrial_servers.serving.options import Batching, batching_of
 from fairtrial_servers.sklearn import SKLearnRuntime
 from mlserver.errors import InferenceError
 from mlserver.grpc import dataplane_pb2 as pb

@@ -11,9 +11,9 @@ import grpc
 import httpx
 import numpy as np
 import pytest
-from fairtrial_servers.binary import HEADER, pack, unpack
-from fairtrial_servers.grpc_messages import to_request, to_response
-from fairtrial_servers.messages import Answer, Tensor, to_json
+from fairtrial_servers.serving.binary import HEADER, pack, unpack
+from fairtrial_servers.serving.grpc_messages import to_request, to_response
+from fairtrial_servers.serving.messages import Answer, Tensor, to_json
 from fairtrial_servers.tensors import NUMPY, TensorSpec, decode
 from mlserver.errors import InferenceError
 from mlserver.grpc import dataplane_pb2 as pb

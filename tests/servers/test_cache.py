@@ -17,10 +17,10 @@ import httpx
 import joblib
 import numpy as np
 import pytest
-from fairtrial_servers.cache import FAILURES, PAUSE, Breaker
 from fairtrial_servers.errors import ServerError
-from fairtrial_servers.messages import Request, Tensor, Wanted
-from fairtrial_servers.options import Caching, caching_of
+from fairtrial_servers.serving.answer_cache import FAILURES, PAUSE, Breaker
+from fairtrial_servers.serving.messages import Request, Tensor, Wanted
+from fairtrial_servers.serving.options import Caching, caching_of
 from fairtrial_servers.sklearn import SKLearnRuntime
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub

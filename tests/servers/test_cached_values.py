@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fairtrial_servers.cached_values import key_of, model_digest, pack, unpack
+from fairtrial_servers.serving.cached_values import key_of, model_digest, pack, unpack
 
 
 def test_a_key_tells_inputs_apart_by_all_that_they_are():

@@ -10,9 +10,9 @@ import struct
 
 import joblib
 import pytest
-from fairtrial_servers.binary import read_binary, to_binary
-from fairtrial_servers.grpc_messages import to_request, to_response
-from fairtrial_servers.messages import Answer, Request, Tensor
+from fairtrial_servers.serving.binary import read_binary, to_binary
+from fairtrial_servers.serving.grpc_messages import to_request, to_response
+from fairtrial_servers.serving.messages import Answer, Request, Tensor
 from fairtrial_servers.sklearn import SKLearnRuntime
 from mlserver.errors import InferenceError
 from mlserver.grpc import dataplane_pb2 as pb

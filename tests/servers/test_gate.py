@@ -11,7 +11,7 @@ import joblib
 import pytest
 from fairtrial_servers import gate
 from fairtrial_servers.errors import ModelError, UnsafeModelError
-from fairtrial_servers.server import ModelServer
+from fairtrial_servers.serving.server import ModelServer
 from mlserver import MLModel
 from mlserver.settings import ModelSettings, Settings
 from servers.safety import hostile

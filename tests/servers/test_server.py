@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from fairtrial_servers.errors import ModelError
-from fairtrial_servers.rest import InferenceApp, answer_errors_in_one_shape
-from fairtrial_servers.server import ModelServer
+from fairtrial_servers.serving.rest import InferenceApp, answer_errors_in_one_shape
+from fairtrial_servers.serving.server import ModelServer
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
 from mlserver.settings import CORSSettings, ModelSettings, Settings

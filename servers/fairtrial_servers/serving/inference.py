@@ -18,8 +18,8 @@ from mlserver.registry import MultiModelRegistry
 from mlserver.settings import Settings
 from mlserver.types import InferenceResponse
 
-from fairtrial_servers.messages import Answer, Request
 from fairtrial_servers.runtime import Runtime
+from fairtrial_servers.serving.messages import Answer, Request
 
 _ID, _REQUEST_ID = CLOUDEVENTS_HEADER_ID.lower(), CLOUDEVENTS_HEADER_REQUEST_ID.lower()
 

@@ -20,9 +20,9 @@ from mlserver.settings import Settings
 from mlserver.types import InferenceRequest
 
 from fairtrial_servers.errors import ServerError
-from fairtrial_servers.grpc_messages import to_request, to_response
-from fairtrial_servers.inference import Inference
 from fairtrial_servers.runtime import check_id
+from fairtrial_servers.serving.grpc_messages import to_request, to_response
+from fairtrial_servers.serving.inference import Inference
 
 logger = logging.getLogger("fairtrial.servers")
 

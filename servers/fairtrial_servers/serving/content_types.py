@@ -12,7 +12,7 @@ from typing import Any
 
 from mlserver.errors import InferenceError
 
-from fairtrial_servers.messages import Parameters, Request, Tensor
+from fairtrial_servers.serving.messages import Parameters, Request, Tensor
 
 #: For an input: `np` an array in row order; `str` strings; `base64` bytes in base64; `raw` as it is.
 OF_INPUTS = frozenset({"np", "str", "base64", "raw"})

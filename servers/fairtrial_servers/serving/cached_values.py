@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fairtrial_servers.messages import Parameters
+from fairtrial_servers.serving.messages import Parameters
 from fairtrial_servers.tensors import NUMPY, Array, datatype_of
 
 _PREFIX = b"fairtrial:1:"

@@ -15,10 +15,10 @@ from typing import Any
 
 from prometheus_client import Counter
 
-from fairtrial_servers.cached_values import key_of, pack, unpack
 from fairtrial_servers.errors import ServerError
-from fairtrial_servers.messages import Parameters
-from fairtrial_servers.options import Caching
+from fairtrial_servers.serving.cached_values import key_of, pack, unpack
+from fairtrial_servers.serving.messages import Parameters
+from fairtrial_servers.serving.options import Caching
 from fairtrial_servers.tensors import Array
 
 logger = logging.getLogger("fairtrial.servers")

@@ -31,11 +31,11 @@ from starlette.types import ASGIApp
 
 from fairtrial_servers.errors import ModelError, ServerError
 from fairtrial_servers.gate import check_before_load
-from fairtrial_servers.grpc_service import GrpcService
-from fairtrial_servers.inference import Inference
-from fairtrial_servers.options import MAX_BODY
-from fairtrial_servers.rest import InferenceApp, answer_errors_in_one_shape
 from fairtrial_servers.runtime import Runtime
+from fairtrial_servers.serving.grpc_service import GrpcService
+from fairtrial_servers.serving.inference import Inference
+from fairtrial_servers.serving.options import MAX_BODY
+from fairtrial_servers.serving.rest import InferenceApp, answer_errors_in_one_shape
 
 #: Seconds that requests in flight have to finish when the server is told to stop.
 DRAIN = 2

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fairtrial_servers.options import Batching
+from fairtrial_servers.serving.options import Batching
 from fairtrial_servers.tensors import Array
 
 logger = logging.getLogger("fairtrial.servers")

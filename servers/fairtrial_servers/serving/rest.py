@@ -24,12 +24,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fairtrial_servers.binary import HEADER, read_binary, to_binary, wants_binary
-from fairtrial_servers.bodies import TooLargeError, check_length, limited, read_body
-from fairtrial_servers.inference import Inference
-from fairtrial_servers.messages import to_json
-from fairtrial_servers.options import MAX_BODY
 from fairtrial_servers.runtime import Runtime, check_id
+from fairtrial_servers.serving.binary import HEADER, read_binary, to_binary, wants_binary
+from fairtrial_servers.serving.bodies import TooLargeError, check_length, limited, read_body
+from fairtrial_servers.serving.inference import Inference
+from fairtrial_servers.serving.messages import to_json
+from fairtrial_servers.serving.options import MAX_BODY
 
 logger = logging.getLogger("fairtrial.servers")
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from mlserver.errors import InferenceError
 
-from fairtrial_servers.messages import (
+from fairtrial_servers.serving.messages import (
     Answer,
     Request,
     Tensor,

@@ -11,8 +11,16 @@ from typing import Any
 from mlserver.errors import InferenceError
 from mlserver.grpc import dataplane_pb2 as pb
 
-from fairtrial_servers.binary import check_lengths, pack, unpack
-from fairtrial_servers.messages import Answer, Parameters, Request, Tensor, Wanted, answered_shape, as_bytes
+from fairtrial_servers.serving.binary import check_lengths, pack, unpack
+from fairtrial_servers.serving.messages import (
+    Answer,
+    Parameters,
+    Request,
+    Tensor,
+    Wanted,
+    answered_shape,
+    as_bytes,
+)
 from fairtrial_servers.tensors import Array, datatype_of
 
 #: Where a datatype's elements go. FP16 has no typed field: it travels in raw contents only.
