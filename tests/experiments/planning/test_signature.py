@@ -8,6 +8,8 @@ import pytest
 from fairtrial.errors import FairtrialError, UsageError
 from fairtrial.experiment.reading import load
 from fairtrial.planning.deployment import deployment_of
+from fairtrial.planning.models import Models
+from fairtrial_graphs.seldon.types import SeldonDeployment
 
 _FILE = """\
 apiVersion: fairtrial.dev/v1alpha1
@@ -35,8 +37,13 @@ def written(tmp_path):
     return write
 
 
+def planned(file: Path) -> SeldonDeployment:
+    experiment = load(file)
+    return deployment_of(experiment, Models(experiment.folder))
+
+
 def test_the_key_itself_is_a_parameter_of_the_node(written):
-    deployment = deployment_of(load(written("signature: {publicKey: team.pub, file: team.sig}")))
+    deployment = planned(written("signature: {publicKey: team.pub, file: team.sig}"))
     signed, other = (predictor.graph for predictor in deployment.spec.predictors)
     said = {each.name: each.value for each in signed.parameters}
     assert said["signature_public_key"].startswith("-----BEGIN PUBLIC KEY-----")
@@ -66,4 +73,4 @@ def test_mistakes_in_the_file_are_said_where_they_are(written, arm, said):
 )
 def test_a_key_that_must_not_be_handed_on_and_a_server_that_does_not_check_are_refused(written, arm, said):
     with pytest.raises(UsageError, match=said):
-        deployment_of(load(written(arm)))
+        planned(written(arm))
