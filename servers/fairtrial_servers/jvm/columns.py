@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import Any
@@ -63,4 +64,6 @@ def _filled(tensor: RequestInput) -> tuple[RequestInput, list[int]]:
         return tensor, []
     filler = _FILLERS.get(str(getattr(tensor.datatype, "value", tensor.datatype)), 0)
     filled = [filler if value is None else value for value in flat]
-    return tensor.model_copy(update={"data": TensorData.model_construct(filled)}), holes
+    known = copy.copy(tensor)
+    known.data = TensorData.model_construct(filled)
+    return known, holes
