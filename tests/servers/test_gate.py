@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from fairtrial_servers.errors import ModelError, UnsafeModelError
 from fairtrial_servers.serving.server import ModelServer
 from mlserver import MLModel
 from mlserver.settings import ModelSettings, Settings
+from servers.metrics import own_metrics
 from servers.safety import hostile
 
 
@@ -33,7 +35,12 @@ class AnyPickle(MLModel):
 @pytest.fixture(scope="module")
 def load(tmp_path_factory):
     root = str(tmp_path_factory.mktemp("repository"))
-    server = ModelServer(Settings(parallel_workers=0, debug=False, model_repository_root=root))
+    with own_metrics():
+        yield loader(ModelServer(Settings(parallel_workers=0, debug=False, model_repository_root=root)))
+
+
+def loader(server: ModelServer) -> Callable[..., int]:
+    """Loads a model through a server's gate, and says how often its runtime was asked to."""
 
     def through(path: Path, implementation: type[MLModel] | str = AnyPickle, **extra: str) -> int:
         settings = ModelSettings(

@@ -14,6 +14,7 @@ from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
 from mlserver.settings import CORSSettings, ModelSettings, Settings
 from mlserver.types import InferenceRequest, InferenceResponse
+from servers.metrics import own_metrics
 from starlette.types import ASGIApp
 
 SENT = {"inputs": [{"name": "x", "shape": [2, 1], "datatype": "FP64", "data": [1.5, 2.5]}]}
@@ -36,10 +37,11 @@ class Broken(MLModel):
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[tuple[ModelServer, InferenceApp]]:
-    server = ModelServer(Settings(debug=False, parallel_workers=0, gzip_enabled=False))
-    asyncio.run(server.load(ModelSettings(name="foreign", implementation=Foreign)))
-    answer_errors_in_one_shape(server.app)
-    return server, InferenceApp(server.app, server.inference)
+    with own_metrics():
+        server = ModelServer(Settings(debug=False, parallel_workers=0, gzip_enabled=False))
+        asyncio.run(server.load(ModelSettings(name="foreign", implementation=Foreign)))
+        answer_errors_in_one_shape(server.app)
+        yield server, InferenceApp(server.app, server.inference)
 
 
 def post(app: ASGIApp, path: str, content: object, headers: dict[str, str] | None = None) -> httpx.Response:
