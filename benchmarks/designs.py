@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 from fairtrial.judge.evidence import Evidence, Stratum
@@ -50,6 +51,7 @@ def _alike(metric: MetricSpec) -> Evidence:
     return evidence
 
 
+@cache
 def of_rates(rate: float, claim: Claim, *, alpha: float, power: float, share: float) -> float:
     """Of two proportions, of which the baseline's is `rate`."""
     metric = _guardrail(Kind.BINARY, "error", claim, LOOKS * PER_LOOK * share)
@@ -58,6 +60,7 @@ def of_rates(rate: float, claim: Claim, *, alpha: float, power: float, share: fl
     return planned_effect(metric, evidence, alpha=alpha, power=power, share=share)
 
 
+@cache
 def of_pairs(cells: tuple[float, float, float, float], claim: Claim, *, alpha: float, power: float) -> float:
     """Of pairs (11, 10, 01, 00) without the effect."""
     metric = _guardrail(Kind.BINARY, "score", claim, LOOKS * PER_LOOK, paired=True)
@@ -66,6 +69,7 @@ def of_pairs(cells: tuple[float, float, float, float], claim: Claim, *, alpha: f
     return planned_effect(metric, evidence, alpha=alpha, power=power, share=0.5)
 
 
+@cache
 def of_mean(values: LogNormal, claim: Claim, *, alpha: float, power: float, share: float) -> float:
     """Of mean latencies."""
     metric = _guardrail(Kind.MEAN, "latency", claim, LOOKS * PER_LOOK * share)
@@ -76,6 +80,7 @@ def of_mean(values: LogNormal, claim: Claim, *, alpha: float, power: float, shar
     return planned_effect(metric, evidence, alpha=alpha, power=power, share=share)
 
 
+@cache
 def of_quantile(
     values: LogNormal, q: float, claim: Claim, *, alpha: float, power: float, share: float
 ) -> float:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,14 +52,18 @@ def errors() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(BENCHMARKS))
         yield importlib.import_module("errors")
-    for name in ("errors", "error_cells", "simulated"):
+    for name in ("errors", "error_cells", "designs", "simulated"):
         sys.modules.pop(name, None)
 
 
+@pytest.fixture(scope="module")
+def cells(errors: ModuleType) -> dict[str, Any]:
+    return {cell.name: cell for cell in errors.all_cells()}
+
+
 @pytest.mark.parametrize("name", list(RUNS))
-def test_the_measured_rate_keeps_its_bound(errors: ModuleType, name: str) -> None:
-    cell = next(cell for cell in errors.all_cells() if cell.name == name)
-    result = errors.measure(cell, RUNS[name], seed=11, doubt=0.01)
+def test_the_measured_rate_keeps_its_bound(errors: ModuleType, cells: dict[str, Any], name: str) -> None:
+    result = errors.measure(cells[name], RUNS[name], seed=11, doubt=0.01)
     assert result.ok, f"{name}: {result.measured:.4f} against {result.bound:.4f}"
 
 
