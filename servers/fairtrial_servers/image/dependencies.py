@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -122,9 +123,7 @@ def _uv(*arguments: str, doing: str) -> None:
 
 def _find_uv() -> str:
     try:
-        import uv
-
-        return uv.find_uv_bin()
+        return importlib.import_module("uv").find_uv_bin()
     except (ImportError, FileNotFoundError):
         found = shutil.which("uv")
     if found is None:

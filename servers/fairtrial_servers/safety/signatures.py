@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import importlib
 import io
 import json
 import re
@@ -163,13 +164,12 @@ def _reason(error: Exception) -> str:
 
 def _library() -> Any:
     try:
-        import model_signing
+        return importlib.import_module("model_signing")
     except ModuleNotFoundError as error:
         raise ServerError(
             f"signatures are verified by {error.name}, which is not installed: "
             f'pip install "fairtrial-servers[signing]"'
         ) from error
-    return model_signing
 
 
 def read_key(path: Path) -> str:

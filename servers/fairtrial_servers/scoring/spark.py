@@ -7,6 +7,7 @@ job that was killed as a whole begins anew.
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import time
@@ -91,18 +92,16 @@ def _predictor(options: Options, model: Model, schema: Schema, name: str) -> Pre
 
 
 def _run(options: Options, schema: Schema, made: str) -> None:
-    from pyspark.errors import PySparkException
-    from pyspark.sql import SparkSession
-    from pyspark.sql.pandas.types import from_arrow_schema
-
-    builder: Any = SparkSession.builder
+    failures = importlib.import_module("pyspark.errors").PySparkException
+    schema_of = importlib.import_module("pyspark.sql.pandas.types").from_arrow_schema
+    builder: Any = importlib.import_module("pyspark.sql").SparkSession.builder
     session: Any = builder.appName("fairtrial score").getOrCreate()
     session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(rows_of_batch(options, schema)))
     try:
         data = session.read.parquet(str(options.data.path.absolute()))
-        scored = data.mapInArrow(_scorer(options, schema), from_arrow_schema(schema))
+        scored = data.mapInArrow(_scorer(options, schema), schema_of(schema))
         scored.write.mode("overwrite").parquet(made)
-    except PySparkException as error:
+    except failures as error:
         raise ScoreError(_words(str(error))) from error
     except Exception as error:
         if not type(error).__module__.startswith("py4j"):

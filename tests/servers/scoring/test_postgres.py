@@ -14,7 +14,7 @@ import pytest
 from fairtrial_servers.scoring.errors import ScoreError
 from servers.scoring.test_resuming import killed_until_done, start
 
-psycopg = pytest.importorskip("psycopg", reason="its driver is an extra: uv sync --group postgres")
+psycopg = pytest.importorskip("psycopg", reason="its driver is an extra: uv sync --group stores")
 pytestmark = pytest.mark.heavy
 
 _FOUND = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
