@@ -14,6 +14,8 @@ from pathlib import Path
 from fairtrial_servers.errors import ModelError, UnsafeModelError
 from fairtrial_servers.safety.archives import open_archive
 from fairtrial_servers.safety.exported_programs import check_program, read_json
+from fairtrial_servers.safety.scan.content import Role
+from fairtrial_servers.safety.scan.names import admitted
 from fairtrial_servers.safety.torch_code import check_code
 from fairtrial_servers.safety.torch_pickles import builds_tensors_only, check_pickle, names_in
 
@@ -138,9 +140,17 @@ def _pickled(data: bytes, file: Path) -> ModelError:
     )
     if not foreign:
         return ModelError(f"{file} holds weights (a state dict), not a model: {_SAVE_INSTEAD}")
+    hostile = [name for name in foreign if not _of_torch(name)]
+    if not hostile:
+        return ModelError(f"{file} is a pickled object, which only its own code can run: {_SAVE_INSTEAD}")
     # The most telling name: a class of the model's own, and not the set that it keeps.
-    named = next((name for name in foreign if "builtin" not in name), foreign[0]).replace(" ", ".")
+    named = next((name for name in hostile if "builtin" not in name), hostile[0]).replace(" ", ".")
     return UnsafeModelError(
         f"{file} is a pickled object that refers to {named}, and loading it would run what it names: "
         f"not loaded; {_SAVE_INSTEAD}"
     )
+
+
+def _of_torch(name: str) -> bool:
+    module, _, within = name.partition(" ")
+    return admitted(module, within, Role.TORCH)
