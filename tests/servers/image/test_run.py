@@ -86,9 +86,16 @@ def running(
         assert line, log.read_text()
         yield json.loads(line), process
     finally:
-        process.kill()
+        # The wish to die with its parent, which --kill-child makes, is lost when the user changes.
+        if process.poll() is None:
+            os.kill(_first_process(process), signal.SIGKILL)
         process.wait(10)
         process.stdout.close()
+
+
+def _first_process(unshare: subprocess.Popen[str]) -> int:
+    (child,) = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text().split()
+    return int(child)
 
 
 def _ports(free_ports) -> dict[str, str]:
@@ -118,10 +125,10 @@ def test_the_image_serves_the_model_inside_as_its_own_user_and_ends_on_a_signal(
         assert ready["model"] == "model"
         rows = digits[0][:20]
         assert _predict(ports["MLSERVER_HTTP_PORT"], "model", rows) == digits_model.predict(rows).tolist()
-        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        child = _first_process(process)
         status = Path(f"/proc/{child}/status").read_text()
         assert "Uid:\t8888\t8888" in status
-        os.kill(int(child), signal.SIGTERM)
+        os.kill(child, signal.SIGTERM)
         assert process.wait(15) == 0
     assert "Traceback" not in (tmp_path / "log").read_text()
 
