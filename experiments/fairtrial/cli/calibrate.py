@@ -34,7 +34,7 @@ def command(file: Path, replays: int, seed: int) -> ExitCode:
     from fairtrial.calibration.trial import observe
     from fairtrial.calibration.words import document, sentences
     from fairtrial.cli.progress import Progress
-    from fairtrial.cli.watching import ending_on_signals
+    from fairtrial.cli.signals import ending_on_signals
     from fairtrial.clock import SystemClock
     from fairtrial.console.fetching import fetching_to
     from fairtrial.errors import UsageError

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from fairtrial.cli.output import output_option
-from fairtrial.cli.watching import console_for, ending_on_signals, outcome
+from fairtrial.cli.signals import ending_on_signals
+from fairtrial.cli.watching import console_for, outcome
 from fairtrial.console.fetching import fetching_told
 from fairtrial.controller.session import Options, start
 from fairtrial.errors import ExitCode

@@ -9,7 +9,7 @@ import click
 from fairtrial_servers.scoring.arguments import HELP, arguments
 
 from fairtrial.cli.output import as_json, output_option, print_json, say
-from fairtrial.cli.watching import ending_on_signals
+from fairtrial.cli.signals import ending_on_signals
 from fairtrial.errors import ExitCode
 
 
