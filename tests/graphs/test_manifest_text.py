@@ -175,14 +175,14 @@ def test_the_only_seldon_deployment_among_several_documents_is_found(tmp_path: P
         (f"{SINGLE}---\n{SINGLE}", "there are 2"),
         (
             SINGLE.replace("shadow: false", "shadow: maybe"),
-            "m.yaml spec.predictors.0.shadow: input should be",
+            "m.yaml:10:13 spec.predictors.0.shadow: input should be",
         ),
         (SINGLE.replace("shadow: false", 'traffic: "50"'), "spec.predictors.0.traffic: input should be"),
         (SINGLE.replace("    name: default\n", ""), "spec.predictors.0.name: field required"),
         (SINGLE.replace("/v1alpha3", "/v2"), "apiVersion: input should be"),
         (
             SINGLE.replace("    shadow: false", "    name: twice"),
-            "m.yaml:10:5 is not YAML: found duplicate key",
+            "m.yaml:10:5: is not YAML: found duplicate key",
         ),
     ],
 )

@@ -81,7 +81,6 @@ FINE = [
     predictor("a", "traffic: 0"),
     f"{predictor('a', 'traffic: 99')}, {predictor('b', 'traffic: 1')}",
     f"{predictor('a', 'traffic: 100')}, {predictor('b', 'traffic: 0')}",
-    f"{predictor('a')}, {predictor('s', 'shadow: true')}",
     f"{predictor('a')}, {predictor('s', 'shadow: true, traffic: 10')}",
     predictor("a", graph="implementation: HUGGINGFACE_SERVER"),
     predictor("p", CONTAINER % "OMP_NUM_THREADS", graph="type: MODEL"),
