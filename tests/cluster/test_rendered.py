@@ -20,7 +20,7 @@ pytestmark = pytest.mark.heavy
 STRATEGIES: Mapping[str, Mapping[str, Any]] = {
     "abTest": {"abTest": {}},
     "abTest at 20%": {"abTest": {"weight": 20}},
-    "canary": {"canary": {"steps": [{"setWeight": 1}, {"setWeight": 50, "pause": "5s"}, {"setWeight": 100}]}},
+    "canary": {"canary": {"steps": [{"setWeight": 3}, {"setWeight": 50, "pause": "5s"}, {"setWeight": 100}]}},
 }
 ADDRESSES = ("models/v{}", "s3://bucket/wine/{}", "models:/wine@v{}")
 CANDIDATES = (1, 3)
@@ -66,6 +66,8 @@ def rendered(folder: Path, content: Mapping[str, Any]) -> Iterator[dict[str, Any
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_step_is_accepted(seldon: Client, namespace: str, tmp_path: Path, strategy: str):
+    for number in range(max(CANDIDATES) + 1):
+        (tmp_path / "models" / f"v{number}").mkdir(parents=True)
     (tmp_path / "holdout.csv").write_text("a,target\n1,0\n2,1\n", encoding="utf-8")
     seen = 0
     for kind, address, candidates in product(FORMATS, ADDRESSES, CANDIDATES):
