@@ -107,7 +107,7 @@ def documents(text: str, source: str) -> tuple[Document, ...]:
 
 
 def to_yaml(manifests: Iterable[Mapping[str, Any]]) -> str:
-    """YAML, always the same bytes for the same data, read alike by YAML 1.1 and 1.2; --- between documents."""
+    """YAML, the same bytes for the same data, read alike by YAML 1.1 and 1.2; --- between documents."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
     yaml.default_flow_style = False
@@ -195,7 +195,7 @@ class _Representer(SafeRepresenter):
         plain = _PLAIN.fullmatch(data) and data.lower() not in _NOT_A_STRING
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if plain else '"')
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         """A value that stands twice is written twice."""
         return True
 

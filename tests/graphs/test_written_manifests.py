@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 from fairtrial_graphs.seldon.rules import check
 from fairtrial_graphs.seldon.text import mistakes, parse, parse_all, render
+from graphs.written import FILES, plain, plain_deployments
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from graphs.written import FILES, plain, plain_deployments
-
 
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
 scalars = (

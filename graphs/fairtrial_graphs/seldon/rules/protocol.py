@@ -25,7 +25,7 @@ def routers_and_combiners_speak_seldon(deployment: SeldonDeployment) -> Iterator
         elif kind := _routes_or_combines(node):
             message = (
                 f'"{node.name}" is a {kind}, and protocol v2 has no '
-                f"{'/route' if kind == 'router' else '/aggregate'}: it would not be asked; use protocol seldon"
+                f"{'/route' if kind == 'router' else '/aggregate'}: it is never asked; use protocol seldon"
             )
             yield Finding(f"{path}.type", message, refused=False)
 
