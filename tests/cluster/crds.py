@@ -27,7 +27,7 @@ def seldon() -> list[dict[str, Any]]:
     places = [Path(named)] if named else [above / "shared" / "crds" for above in REPOSITORY.parents]
     for place in places:
         if found := _definitions(place):
-            return found
+            return [_with_older_versions(each) for each in found]
     raise MissingError(
         f"FAIRTRIAL_TEST_CRDS={named} has no CRDs"
         if named
@@ -45,6 +45,16 @@ def gateway_api(channel: Literal["standard", "experimental"] = "standard") -> li
     if fetched.returncode:
         raise MissingError(f"the Gateway API's CRDs cannot be fetched: {fetched.stdout}{fetched.stderr}")
     return _definitions(Path(json.loads(fetched.stdout)["Dir"]) / "config" / "crd" / channel)
+
+
+def _with_older_versions(definition: dict[str, Any]) -> dict[str, Any]:
+    """A release serves SeldonDeployments of the older group versions too, with the schema of v1."""
+    if definition["spec"]["names"]["kind"] != "SeldonDeployment":
+        return definition
+    versions = {each["name"]: each for each in definition["spec"]["versions"]}
+    for name in ("v1alpha2", "v1alpha3"):
+        versions.setdefault(name, {**versions["v1"], "name": name, "storage": False})
+    return {**definition, "spec": {**definition["spec"], "versions": list(versions.values())}}
 
 
 def _definitions(folder: Path) -> list[dict[str, Any]]:

@@ -1,78 +1,64 @@
-"""Everything that `fairtrial render` makes is taken by a real API server that knows every field."""
+"""Everything that `fairtrial render` can produce is taken by a real API server that knows every field."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from itertools import product
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from cluster.client import Client
-from fairtrial.cli.group import cli
-from fairtrial_servers.formats import FORMATS
-from ruamel.yaml import YAML
+from cluster.client import Client, RefusedError
+from fairtrial.errors import UsageError
+from fairtrial.planning.manifests import PLANES, ROUTES, manifests_of
+from fairtrial_graphs.backends.interface import Route, Sticky
+from fairtrial_graphs.seldon.rules import check
+from fairtrial_graphs.seldon.text import parse_all
+from graphs.rendered import rendered
+from graphs.written import FILES
 
 pytestmark = pytest.mark.heavy
 
-STRATEGIES: Mapping[str, Mapping[str, Any]] = {
-    "abTest": {"abTest": {}},
-    "abTest at 20%": {"abTest": {"weight": 20}},
-    "canary": {"canary": {"steps": [{"setWeight": 3}, {"setWeight": 50, "pause": "5s"}, {"setWeight": 100}]}},
-}
-ADDRESSES = ("models/v{}", "s3://bucket/wine/{}", "models:/wine@v{}")
-CANDIDATES = (1, 3)
+Named = tuple[str, tuple[Mapping[str, Any], ...]]
 
 
-def experiment(
-    strategy: Mapping[str, Any], format_name: str, address: str, candidates: int
-) -> dict[str, Any]:
-    def arm(number: int) -> dict[str, Any]:
-        parameters = {"method": "predict_proba", "threshold": 0.5, "strict": True}
-        uri = address.format(number)
-        return {"name": f"v{number}", "modelUri": uri, "format": format_name, "parameters": parameters}
-
-    return {
-        "apiVersion": "fairtrial.dev/v1alpha1",
-        "kind": "Experiment",
-        "metadata": {"name": "wine"},
-        "spec": {
-            "baseline": arm(0),
-            "candidates": [arm(number) for number in range(1, candidates + 1)],
-            "strategy": strategy,
-            "metrics": [{"name": "errorRate", "maxRegression": "1pp"}],
-            "sticky": {"header": "x-user"},
-            "traffic": {"loadTest": {"requests": {"data": "holdout.csv"}}},
-        },
-    }
+def refusals(client: Client, namespace: str, manifests: Iterable[Named]) -> tuple[list[str], set[str]]:
+    """What was refused, in words, and the kinds that were taken."""
+    refused: list[str] = []
+    taken = set[str]()
+    for name, documents in manifests:
+        for document in documents:
+            metadata = {**document["metadata"], "namespace": namespace}
+            try:
+                client.apply({**document, "metadata": metadata}, dry_run=True)
+                taken.add(document["kind"])
+            except RefusedError as error:
+                refused.append(f"{name}: {document['kind']} {metadata['name']}: {error}")
+    return refused, taken
 
 
-def rendered(folder: Path, content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every object of every step, as the command line prints them."""
-    file = folder / "experiment.yaml"
-    file.write_text(json.dumps(content), encoding="utf-8")
-    step = 1
-    while True:
-        result = CliRunner().invoke(cli, ["render", str(file), "--step", str(step)])
-        if result.exit_code == 2 and f"--step {step}: the strategy of" in result.output:
-            assert step > 1
-            return
-        assert result.exit_code == 0, result.output
-        yield from YAML(typ="safe").load_all(result.output)
-        step += 1
+def by_hand() -> Iterator[Named]:
+    """What is made, for each plane and route, of the SeldonDeployments that teams wrote."""
+    requests = Route("step-1", Sticky("x-user"))
+    for path in FILES:
+        for deployment in parse_all(path.read_text(encoding="utf-8"), path.name):
+            if deployment.metadata.name is None or any(finding.refused for finding in check(deployment)):
+                continue
+            for plane in PLANES:
+                for route in (None, *ROUTES) if plane == "seldon" else (None,):
+                    try:
+                        manifests = manifests_of(deployment, requests, plane=plane, route=route)
+                    except UsageError:  # the plane or the route cannot do it, and says so
+                        continue
+                    yield f"{path.stem}/{plane}/{route}", manifests.documents
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_every_step_is_accepted(seldon: Client, namespace: str, tmp_path: Path, strategy: str):
-    for number in range(max(CANDIDATES) + 1):
-        (tmp_path / "models" / f"v{number}").mkdir(parents=True)
-    (tmp_path / "holdout.csv").write_text("a,target\n1,0\n2,1\n", encoding="utf-8")
-    seen = 0
-    for kind, address, candidates in product(FORMATS, ADDRESSES, CANDIDATES):
-        content = experiment(STRATEGIES[strategy], kind.name, address, candidates)
-        for manifest in rendered(tmp_path, content):
-            seldon.apply(manifest, namespace=namespace, dry_run=True)
-            seen += 1
-    assert seen >= len(FORMATS) * len(ADDRESSES) * len(CANDIDATES)
+def test_what_is_made_of_experiments_is_taken(seldon: Client, gateway_api: Client, namespace: str):
+    manifests = ((one.name, one.documents) for one in rendered())
+    refused, taken = refusals(seldon, namespace, manifests)
+    assert refused == []
+    assert taken == {"SeldonDeployment", "HTTPRoute", "Model", "Experiment"}
+
+
+def test_what_is_made_of_manifests_by_hand_is_taken(seldon: Client, gateway_api: Client, namespace: str):
+    refused, taken = refusals(seldon, namespace, by_hand())
+    assert refused == []
+    assert taken >= {"SeldonDeployment", "HTTPRoute", "Model", "Experiment"}

@@ -13,11 +13,6 @@ from graphs.written import FILES, plain_deployments
 pytestmark = pytest.mark.heavy
 
 
-def served(manifest: dict[str, object]) -> dict[str, object]:
-    """The older group versions have the schema of v1, and the published CRD may have left them out."""
-    return {**manifest, "apiVersion": "machinelearning.seldon.io/v1"}
-
-
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_what_no_rule_refuses_is_taken(seldon: Client, namespace: str, path: Path):
     read = parse_all(path.read_text(encoding="utf-8"), source=path.name)
@@ -25,5 +20,5 @@ def test_what_no_rule_refuses_is_taken(seldon: Client, namespace: str, path: Pat
     for plain, deployment in zip(plain_deployments(path), read, strict=True):
         for manifest in (plain, deployment.to_dict()):
             manifest["metadata"].pop("namespace", None)
-            stored = seldon.create(served(manifest), namespace=namespace, dry_run=True)
+            stored = seldon.create(manifest, namespace=namespace, dry_run=True)
             assert stored["spec"] == manifest["spec"]
