@@ -11,10 +11,10 @@ from cluster import control_plane as starting
 from cluster import crds, programs
 from cluster.client import Client
 from cluster.control_plane import ControlPlane
-from cluster.programs import MissingError
+from cluster.programs import BuildError, MissingError
 
 _PROGRAMS = {"control_plane": "kube-apiserver", "controller_manager": "kube-controller-manager"}  # by fixture
-_FOUND = pytest.StashKey[dict[str, Path | str]]()  # by name; a text says why there is none
+_FOUND = pytest.StashKey[dict[str, Path | MissingError | BuildError]]()  # by fixture
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -27,8 +27,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         try:
             programs.etcd()
             found[fixture] = programs.kubernetes(_PROGRAMS[fixture], lambda line: print(line, flush=True))
-        except MissingError as error:
-            found[fixture] = str(error)
+        except (MissingError, BuildError) as error:
+            found[fixture] = error
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +90,8 @@ def gateway_api(api: Client) -> Client:
 
 def _program(config: pytest.Config, fixture: str) -> Path:
     found = config.stash[_FOUND][fixture]
-    if isinstance(found, str):
-        pytest.skip(found)
+    if isinstance(found, MissingError):
+        pytest.skip(str(found))
+    if isinstance(found, BuildError):
+        pytest.fail(str(found))
     return found

@@ -31,6 +31,10 @@ class MissingError(Exception):
     """Something that the tests need is not on this machine; the message says what, and how to get it."""
 
 
+class BuildError(Exception):
+    """A program could not be built; the message has what the compiler said last."""
+
+
 def etcd() -> Path:
     """Raises MissingError."""
     found = _asset("etcd") or shutil.which("etcd")
@@ -42,7 +46,8 @@ def etcd() -> Path:
 def kubernetes(name: str, say: Say, module: Path = BINARIES) -> Path:
     """A program of Kubernetes, built if need be: that takes minutes, and `say` is told how far it is.
 
-    Of several processes that ask at once, the first builds and the others wait for it. Raises MissingError.
+    Of several processes that ask at once, the first builds and the others wait for it.
+    Raises MissingError, BuildError.
     """
     folder = cache() / f"{module.name}-{_digest(module)}"
     found = _asset(name) or folder / name
@@ -107,7 +112,7 @@ def _build(go: str, module: Path, target: Path, say: Say) -> None:
 
 
 def _run(command: list[str], module: Path, what: str, say: Say) -> None:
-    """Raises MissingError with what the command said last, if it fails."""
+    """Raises BuildError."""
     begun = time.monotonic()
     say(f"{what}, once: this takes minutes")
     with subprocess.Popen(
@@ -134,7 +139,7 @@ def _run(command: list[str], module: Path, what: str, say: Say) -> None:
         finally:
             reader.join()
     if process.returncode:
-        raise MissingError(f"{what} failed: {' / '.join(line.strip() for line in lines[-5:])}")
+        raise BuildError(f"{what} failed: {' / '.join(line.strip() for line in lines[-5:])}")
     say(f"{what} took {time.monotonic() - begun:.0f} s")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from cluster import programs
-from cluster.programs import MissingError
+from cluster.programs import BuildError, MissingError
 
 GO = """#!/bin/sh
 echo built >> {count}
@@ -62,7 +62,7 @@ def test_of_several_who_ask_at_once_one_builds(count: Path):
 
 def test_a_build_that_fails_is_told_and_tried_again(count: Path):
     go(count.parent, more="echo 'a.go:1: no such thing' >&2; exit 1")
-    with pytest.raises(MissingError, match=r"building kube-apiserver v\S+ failed: .*a\.go:1: no such thing"):
+    with pytest.raises(BuildError, match=r"building kube-apiserver v\S+ failed: .*a\.go:1: no such thing"):
         ask()
     go(count.parent)
     assert files(ask().parent) == ["kube-apiserver", "lock"]
