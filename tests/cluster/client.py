@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,7 @@ class Client:
                     yield None if event["type"] == "DELETED" else event["object"]
 
     @contextmanager
-    def _stream(self, path: str, params: dict[str, str], deadline: float) -> Iterator[Iterator[str]]:
+    def _stream(self, path: str, params: dict[str, str], deadline: float) -> Generator[Iterator[str]]:
         left = max(0.1, deadline - time.monotonic())
         with self._http.stream("GET", path, params=params, timeout=httpx.Timeout(10.0, read=left)) as answer:
             if answer.status_code != 200:

@@ -10,7 +10,7 @@ import json
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ class ControlPlane:
 
 
 @contextmanager
-def control_plane(etcd: Path, apiserver: Path, folder: Path) -> Iterator[ControlPlane]:
+def control_plane(etcd: Path, apiserver: Path, folder: Path) -> Generator[ControlPlane]:
     """Etcd and the API server, started in an empty folder; they end with this process, however it ends.
 
     Raises NotStartedError.
@@ -86,7 +86,7 @@ def control_plane(etcd: Path, apiserver: Path, folder: Path) -> Iterator[Control
 
 
 @contextmanager
-def controller_manager(program: Path, plane: ControlPlane, folder: Path) -> Iterator[GuardedProcess]:
+def controller_manager(program: Path, plane: ControlPlane, folder: Path) -> Generator[GuardedProcess]:
     """Kubernetes' own controllers: those that make a Deployment's pods, say."""
     with _running(
         program,
@@ -101,7 +101,7 @@ def controller_manager(program: Path, plane: ControlPlane, folder: Path) -> Iter
 
 
 @contextmanager
-def _running(program: Path, folder: Path, **flags: str | int | Path) -> Iterator[GuardedProcess]:
+def _running(program: Path, folder: Path, **flags: str | int | Path) -> Generator[GuardedProcess]:
     argv = [str(program), *(f"--{flag.replace('_', '-')}={value}" for flag, value in flags.items())]
     process = GuardedProcess(argv, env={}, folder=folder, log=folder / f"{program.name}.log", grace=10.0)
     try:
