@@ -183,7 +183,8 @@ class Client:
         body: Manifest | None = None,
         content_type: str = "application/json",
     ) -> Object:
-        content = None if body is None else json.dumps(body)
+        # As UTF-8: what is applied is read as YAML, which does not know JSON's escapes of surrogate pairs.
+        content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = {"Content-Type": content_type} if content else {}
         answer = self._http.request(method, path, params=params, content=content, headers=headers)
         if answer.status_code >= 300:

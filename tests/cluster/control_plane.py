@@ -103,7 +103,7 @@ def controller_manager(program: Path, plane: ControlPlane, folder: Path) -> Gene
 @contextmanager
 def _running(program: Path, folder: Path, **flags: str | int | Path) -> Generator[GuardedProcess]:
     argv = [str(program), *(f"--{flag.replace('_', '-')}={value}" for flag, value in flags.items())]
-    process = GuardedProcess(argv, env={}, folder=folder, log=folder / f"{program.name}.log", grace=10.0)
+    process = GuardedProcess(argv, env={}, folder=folder, log=folder / f"{program.name}.log", grace=3.0)
     try:
         yield process
     finally:

@@ -57,6 +57,12 @@ REFUSED = [
         predictor("a", graph="implementation: SKLEARN_SERVER, modelUri: x, logger: {url: http://x}"),
         "spec.predictors.0.graph.logger.mode: say which messages to log",
     ),
+    (
+        predictor(
+            "p", "componentSpecs: [{spec: {containers: [{name: p, resources: {limits: {cpu: 0.5}}}]}}]"
+        ),
+        'containers.0.resources.limits.cpu: a quantity is a whole number or a text; write "0.5"',
+    ),
 ]
 
 ACCEPTED_BUT_LOSSY = [

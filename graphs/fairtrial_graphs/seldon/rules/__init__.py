@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     names.services_begin_with_a_letter,
     names.containers_have_short_names,
     names.names_are_short,
+    nodes.quantities_are_no_fractions,
     nodes.reserved_env_is_left_alone,
 )
 
