@@ -133,15 +133,16 @@ def _documents(text: str, source: str, in_json: Any) -> Iterator[Document]:
     yaml.Constructor = _Constructor
     if in_json is not None:
         text = text.replace("\t", " ")  # which YAML does not take, and which JSON has between values only
-    plain = list(yaml.load_all(text))
-    nodes = list(YAML(typ="safe", pure=True).compose_all(text))
-    if in_json is not None:
-        plain = [in_json]  # YAML reads the two halves of a surrogate pair apart
-    for data, node in zip(plain, nodes, strict=True):
-        if data is None:
-            continue
+    constructor, _ = yaml.get_constructor_parser(text)
+    while constructor.composer.check_node():
+        node = constructor.composer.get_node()
         places: dict[_Path, tuple[int, int]] = {}
         _place(node, (), places, 0)
+        data = constructor.construct_document(node)
+        if data is None:
+            continue
+        if in_json is not None:
+            data = in_json  # YAML reads the two halves of a surrogate pair apart
         document = Document(source, data, places)
         problems = list(_not_json(document, data, ()))
         if problems:

@@ -49,8 +49,9 @@ def test_a_hand_written_manifest_is_read():
 @pytest.mark.parametrize(("traffic", "percent"), [(100, 100), (20, 20), (0, 100)])
 def test_a_shadow_is_a_mirror_and_no_traffic_means_all_of_it(traffic: int, percent: int):
     arms = [Arm("v1", "m", "I"), Arm("v2", "m", "I")]
-    shadow = Shadow(Arm("v3", "m", "I"), traffic)
-    plan = read_plan(build("d", arms, {"v1": 70, "v2": 30}, shadow=shadow))
+    deployment = build("d", arms, {"v1": 70, "v2": 30}, shadow=Shadow(Arm("v3", "m", "I")))
+    deployment.spec.predictors[2].traffic = traffic
+    plan = read_plan(deployment)
     assert plan.weights == {"v1": 70, "v2": 30}
     assert plan.mirror == Mirror("v3", percent)
 

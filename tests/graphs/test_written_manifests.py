@@ -99,7 +99,7 @@ def test_nothing_that_a_team_wrote_would_be_refused(path: Path):
     assert mistakes(path.read_text(encoding="utf-8"), path.name) == ((), ())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(manifests)
 def test_any_manifest_survives_being_written_and_read(data: dict[str, Any]):
     from fairtrial_graphs.seldon.types import SeldonDeployment
