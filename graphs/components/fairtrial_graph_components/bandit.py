@@ -70,8 +70,8 @@ class Bandit(Router):
         branch = branch_of(routing)
         if branch is None or not 0 <= branch < len(self.branches):
             raise Refused(
-                f"response.meta.routing must say which of the {len(self.branches)} branches of {unit_id()} answered: "
-                "send the response back as it came (Seldon's executor needs SELDON_ENABLE_ROUTING_INJECTION)"
+                f"response.meta.routing must say which of the {len(self.branches)} branches of {unit_id()} "
+                "answered: send the response as it came, and set SELDON_ENABLE_ROUTING_INJECTION for the executor"
             )
         name = self.branches[branch]
         learnt = self._policy.learnt(float(feedback.reward), self._random)

@@ -1,4 +1,5 @@
-"""What all components have in common: JSON in and out, whatever came over the wire, and refusals as sentences."""
+"""What all components have in common: JSON in and out, whatever came over the wire, and refusals as
+sentences."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from seldon_core.user_model import SeldonComponent
 from seldon_core.utils import get_request_path
 from werkzeug.exceptions import HTTPException
 
-from fairtrial_graph_components.policies.payloads import Message, meta_of
+from fairtrial_graph_components.policies.payloads import Message, meta_of, object_of, tags_of
 from fairtrial_graph_components.policies.refusal import Refused
 
 logger = logging.getLogger(__name__)
@@ -50,10 +51,13 @@ def _refusals() -> flask.Blueprint:
 
     @blueprint.before_app_request
     def refuse_unreadable_rewards() -> None:  # pyright: ignore[reportUnusedFunction]
-        # The wrapper adds the reward to its own counter before it asks the component, and a NaN stays there for ever.
+        # The wrapper adds the reward to its own counter before it asks the component, and a NaN stays there
+        # for ever.
         if "feedback" in flask.request.path:
             feedback = flask.request.get_json(silent=True)
-            if isinstance(feedback, dict) and isinstance(feedback.get("reward"), str | bool):
+            if feedback is not None and not isinstance(feedback, dict):
+                raise BadRequest("the feedback must be a JSON object")
+            if feedback and isinstance(feedback.get("reward"), str | bool):
                 raise BadRequest("reward must be a finite number, in JSON without quotes")
 
     return blueprint
@@ -65,7 +69,7 @@ class Component(SeldonComponent):
         self.model_error_handler = _refusals()  # the wrapper registers it with its application
 
 
-def raw(compute: Callable[[Any, Any], Message]) -> Callable[[Any, Any], Any]:
+def raw(compute: Callable[[Any, Any], Message]) -> Any:
     """Makes of a method from JSON to JSON one of the wrapper's `*_raw`: from JSON or protobuf to the same."""
 
     @functools.wraps(compute)
@@ -93,8 +97,9 @@ def meta(message: object, *, tags: Message | None = None, metrics: list[Message]
     """A reply's meta: that of the message, with tags and metrics of our own and our place in the path."""
     kept = meta_of(message)
     made: Message = {name: kept[name] for name in ("puid", "routing") if name in kept}
-    made["tags"] = {**(kept.get("tags") or {}), **(tags or {})}
-    made["requestPath"] = {**(kept.get("requestPath") or {}), **get_request_path()}
+    made["tags"] = {**tags_of(message), **(tags or {})}
+    path = object_of(kept.get("requestPath") or {}, "meta.requestPath")
+    made["requestPath"] = {**path, **get_request_path()}
     if metrics:
         made["metrics"] = metrics
     return made

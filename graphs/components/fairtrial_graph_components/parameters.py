@@ -11,7 +11,8 @@ from typing import NoReturn
 
 
 class Parameters:
-    """Each is taken out by name; `done` refuses what is left. A mistake ends the process with one sentence."""
+    """Each is taken out by name; `done` refuses what is left. A mistake ends the process with one
+    sentence."""
 
     def __init__(self, given: Mapping[str, object]) -> None:
         self._left = dict(given)

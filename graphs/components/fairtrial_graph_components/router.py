@@ -1,4 +1,5 @@
-"""What all routers have in common: the branches by name, a route as a message, and what the executor asks of it."""
+"""What all routers have in common: the branches by name, a route as a message, and what the executor asks of
+it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Components as Seldon runs them: the real seldon-core-microservice, with the variables that the operator sets."""
+"""Components as Seldon runs them: the real seldon-core-microservice, with the variables of the operator."""
 
 from __future__ import annotations
 

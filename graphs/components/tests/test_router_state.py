@@ -1,11 +1,13 @@
-"""Counts outlive the router, with a real redis-server and the real microservice, killed as the kernel would."""
+"""Counts outlive the router: a real redis-server, and the real microservice killed as the kernel would."""
 
 from __future__ import annotations
 
 import time
 
 import pytest
+from fairtrial_graph_components.state.file_store import FileStore
 from fairtrial_graph_components.state.redis_store import RedisStore
+from fairtrial_graph_components.state.store import StoreError
 
 THOMPSON = "thompson_sampling.ThompsonSampling"
 
@@ -90,13 +92,22 @@ def test_the_file_outlives_the_router(start, tmp_path):
     assert {again.route() for _ in range(10)} == {1}
 
 
-@pytest.mark.parametrize("garbage", ["", "[]", "{", '{"1:rewards": "many"}'])
-def test_a_file_that_is_no_state_is_left_as_it_is(start, tmp_path, garbage):
+def test_a_file_that_is_no_state_is_left_as_it_is(start, tmp_path):
     held = tmp_path / "state" / "trial_main_node.json"
     held.parent.mkdir()
-    held.write_text(garbage)
+    held.write_text("{")
     router = start(THOMPSON, "ROUTER", n_branches=2, state=f"file://{tmp_path}/state")
     assert router.reward(1.0, 1)[0] == 200
     assert router.route() in (0, 1)
     until(lambda: "Counts are kept here" in router.log.read_text())
-    assert held.read_text() == garbage
+    assert held.read_text() == "{"
+
+
+@pytest.mark.parametrize(
+    "garbage", ["", "[]", '{"1:rewards": "many"}', '{"1:rewards": NaN}', '{"1:rewards": null}']
+)
+def test_what_is_no_state_is_not_added_to(tmp_path, garbage):
+    (tmp_path / "s.json").write_text(garbage)
+    with pytest.raises(StoreError, match="begin anew"):
+        FileStore(str(tmp_path), "s").add({"1:rewards": 1.0}, 1)
+    assert (tmp_path / "s.json").read_text() == garbage

@@ -11,7 +11,8 @@ from fairtrial_graph_components.policies.refusal import Refused
 
 
 def average(answers: Sequence[Payload], weights: Sequence[float] = ()) -> Payload:
-    """The (weighted) mean of each number. Of jsonData the numbers are averaged, and all else must be equal."""
+    """The (weighted) mean of each number. Of jsonData the numbers are averaged, and all else must be
+    equal."""
     first, shares = _alike(answers, weights)
     if first.kind == "jsonData":
         return Payload("jsonData", _average_json([answer.value for answer in answers], shares), [])
@@ -24,9 +25,10 @@ def average(answers: Sequence[Payload], weights: Sequence[float] = ()) -> Payloa
 
 
 def majority(answers: Sequence[Payload], weights: Sequence[float] = (), *, scores: bool = False) -> Payload:
-    """What most (by weight) say: for each cell of an array, or of strData and jsonData for the whole. In a tie the
-    value wins that stands in the answer of the earliest child. With `scores`, each row of an array is one number per
-    class, votes for the greatest (of equals the first), and the answer is its index or, with names, its name."""
+    """What most (by weight) say: for each cell of an array, or of strData and jsonData for the whole. In a
+    tie the value wins that stands in the answer of the earliest child. With `scores`, each row of an array is
+    one number per class, votes for the greatest (of equals the first), and the answer is its index or, with
+    names, its name."""
     first, shares = _alike(answers, weights)
     if scores:
         return _vote_by_scores(answers, shares)
@@ -59,7 +61,8 @@ def _alike(answers: Sequence[Payload], weights: Sequence[float]) -> tuple[Payloa
 
 def _mean(cells: Sequence[object], shares: Sequence[float]) -> float:
     total = sum(shares)
-    # Each is divided before it is summed up: the mean of large numbers is a number, even where their sum is not.
+    # Each is divided before it is summed up: the mean of large numbers is a number, even where their sum is
+    # not.
     return sum(number_of(cell) * (share / total) for cell, share in zip(cells, shares, strict=True))
 
 

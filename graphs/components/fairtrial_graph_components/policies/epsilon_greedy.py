@@ -1,5 +1,6 @@
-"""Epsilon-greedy (Sutton and Barto, Reinforcement Learning, section 2.2): the arm with the best mean so far, but a
-share epsilon of requests goes to an arm drawn from all alike. Its regret grows linearly in that share."""
+"""Epsilon-greedy (Sutton and Barto, Reinforcement Learning, section 2.2): the arm with the best mean so far,
+but a share epsilon of requests goes to an arm drawn from all alike. Its regret grows linearly in that
+share."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ class EpsilonGreedyPolicy:
         return sums(finite(reward, self.low, self.high))
 
     def _chances(self, arms: Arms) -> Floats:
-        # An arm without a reward is no favourite: with rewards that come late or never it would get all traffic.
+        # An arm without a reward is no favourite: with rewards that come late or never it would get all
+        # traffic.
         known = np.where(arms.rewards > 0, arms.mean, -np.inf)
         best = known == known.max(axis=-1, keepdims=True)
         greedy = best / best.sum(axis=-1, keepdims=True)

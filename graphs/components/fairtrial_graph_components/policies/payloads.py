@@ -15,7 +15,8 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True)
 class Payload:
-    """`value` is nested lists for ndarray, the same for tensor, a string for strData and binData, any JSON otherwise."""
+    """`value` is nested lists for ndarray, the same for tensor, a string for strData and binData, any JSON
+    otherwise."""
 
     kind: Kind
     value: Any

@@ -1,14 +1,13 @@
 """Thompson sampling: an arm is taken as often as it is the best by what is known of it (Thompson 1933).
 
 `Bounded`, for rewards in [low, high]: Beta posteriors; a reward between the bounds becomes a success with the
-probability that it is of the range, which keeps the logarithmic regret (Agrawal and Goyal, Analysis of Thompson
-Sampling for the Multi-armed Bandit Problem, COLT 2012). For rewards 0 and 1 it is optimal: its regret follows the
-bound of Lai and Robbins (Kaufmann, Korda and Munos, ALT 2012).
+probability that it is of the range, which keeps the logarithmic regret (Agrawal and Goyal, Analysis of
+Thompson Sampling for the Multi-armed Bandit Problem, COLT 2012). For rewards 0 and 1 it is optimal: its
+regret follows the bound of Lai and Robbins (Kaufmann, Korda and Munos, ALT 2012).
 
-`Gaussian`, for real rewards: normal with unknown mean and variance, under the prior variance^(-1-a) with a = -1/2.
-The reference priors (a >= 0) have polynomial regret, those with a < 0 are optimal (Honda and Takemura, Optimality of
-Thompson Sampling for Gaussian Bandits Depends on Priors, AISTATS 2014).
-"""
+`Gaussian`, for real rewards: normal with unknown mean and variance, under the prior variance^(-1-a) with a =
+-1/2. The reference priors (a >= 0) have polynomial regret, those with a < 0 are optimal (Honda and Takemura,
+Optimality of Thompson Sampling for Gaussian Bandits Depends on Priors, AISTATS 2014)."""
 
 from __future__ import annotations
 
@@ -76,7 +75,8 @@ class Gaussian(_Sampling):
         scatter = np.maximum(arms.squares - count * mean * mean, 0.0)
         freedom = count + 2 * PRIOR - 1
         posterior = mean + np.sqrt(scatter / (count * freedom)) * random.standard_t(freedom)
-        # Until all arms have a posterior, all get the same share. To wait for one arm alone would send all traffic
+        # Until all arms have a posterior, all get the same share. To wait for one arm alone would send all
+        # traffic
         # to it for as long as its rewards are late, or for ever if it never has any.
         short = (arms.rewards < FIRST).any(axis=-1, keepdims=True)
         return np.where(short, random.random(posterior.shape), posterior)

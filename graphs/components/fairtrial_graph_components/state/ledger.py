@@ -1,7 +1,7 @@
 """The counts as a router sees them: those of the store, and those of its own that the store has not yet.
 
-Requests read and write memory only. A thread brings what is new to the store and fetches what others counted, so a
-crash loses at most an interval, and a store that is away delays the merging and nothing else."""
+Requests read and write memory only. A thread brings what is new to the store and fetches what others counted,
+so a crash loses at most an interval, and a store that is away delays the merging and nothing else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class Ledger:
         self._away = False
 
     def start(self) -> None:
-        """Read what is there, and begin to write. In the process that serves: threads do not survive a fork."""
+        """Read what is there, and begin to write. In the process that serves: threads do not survive a
+        fork."""
         self.bring()
         atexit.register(self.bring)
         threading.Thread(target=self._run, daemon=True, name="counts").start()

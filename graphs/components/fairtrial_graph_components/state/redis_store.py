@@ -13,7 +13,8 @@ from fairtrial_graph_components.state.store import Counts, StoreError, counts_of
 TIMEOUT = 1.0  # seconds; requests never wait for Redis, only the thread that writes does
 REMEMBERED = 7 * 86400  # seconds for which the number of a writer's last batch is known
 
-# One script, so that a batch whose answer was lost can be sent again. The number is set first: should an increment fail
+# One script, so that a batch whose answer was lost can be sent again. The number is set first: should an
+# increment fail
 # (on a hash that others wrote to), the batch must not be added in part, again and again.
 ADD = """
 local last = redis.call('GET', KEYS[2])

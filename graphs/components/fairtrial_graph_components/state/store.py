@@ -23,7 +23,8 @@ class Store(Protocol):
 
 
 def open_store(address: str, name: str) -> Store | None:
-    """The store at redis://, rediss://, unix:// or file:///folder, with the state called `name`; None for no address.
+    """The store at redis://, rediss://, unix:// or file:///folder, with the state called `name`; None for no
+    address.
 
     Raises ValueError, a sentence, for an address of another kind."""
     if not address:
