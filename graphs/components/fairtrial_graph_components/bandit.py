@@ -71,7 +71,7 @@ class Bandit(Router):
         if branch is None or not 0 <= branch < len(self.branches):
             raise Refused(
                 f"response.meta.routing must say which of the {len(self.branches)} branches of {unit_id()} "
-                "answered: send the response as it came, and set SELDON_ENABLE_ROUTING_INJECTION for the executor"
+                "answered: send the response as it came (the executor needs SELDON_ENABLE_ROUTING_INJECTION)"
             )
         name = self.branches[branch]
         learnt = self._policy.learnt(float(feedback.reward), self._random)
