@@ -19,6 +19,15 @@ class Metadata(Part):
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
 
+    def for_another(self, name: str) -> Metadata:
+        """For a resource of this name that belongs to this one: the same namespace and labels."""
+        more: dict[str, Any] = {}
+        if self.namespace:
+            more["namespace"] = self.namespace
+        if self.labels:
+            more["labels"] = dict(self.labels)
+        return Metadata(name=name, **more)
+
 
 class Resource(Part):
     """A whole manifest; each kind declares apiVersion, kind, metadata and spec, in the order of writing."""

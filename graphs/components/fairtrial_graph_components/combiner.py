@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -10,9 +11,9 @@ from fairtrial_graph_components.policies.payloads import Message, Payload, meta_
 from fairtrial_graph_components.policies.refusal import Refused
 
 
-class Combiner(Component):
-    def combine(self, answers: Sequence[Payload]) -> Payload:
-        raise NotImplementedError
+class Combiner(Component, ABC):
+    @abstractmethod
+    def combine(self, answers: Sequence[Payload]) -> Payload: ...
 
     @raw
     def aggregate_raw(self, messages: Any) -> Message:

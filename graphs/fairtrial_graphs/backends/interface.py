@@ -8,6 +8,10 @@ from typing import Protocol
 
 from fairtrial_graphs.seldon.types import SeldonDeployment
 
+#: Headers: which arm is asked for or has answered, and which split was in force.
+ARM_HEADER = "x-fairtrial-arm"
+REVISION_HEADER = "x-fairtrial-revision"
+
 #: Says in words what a slow step is doing, for people who wait.
 Progress = Callable[[str], None]
 

@@ -25,7 +25,6 @@ from fairtrial_graphs.core2.types import (
     PipelineSpec,
     Step,
 )
-from fairtrial_graphs.resource import Metadata
 from fairtrial_graphs.seldon.rules import EXECUTOR_IMPLEMENTATIONS, LONGEST_NAME, check
 from fairtrial_graphs.seldon.types import Container, Node, Predictor, SeldonDeployment
 
@@ -95,7 +94,7 @@ def _models(deployment: SeldonDeployment, predictor: Predictor, as_pipelines: bo
         yield Model(
             apiVersion="mlops.seldon.io/v1alpha1",
             kind="Model",
-            metadata=_metadata(deployment, name),
+            metadata=deployment.metadata.for_another(name),
             spec=_model_spec(deployment, predictor, node),
         )
 
@@ -152,7 +151,7 @@ def _pipeline(deployment: SeldonDeployment, predictor: Predictor) -> Pipeline:
     return Pipeline(
         apiVersion="mlops.seldon.io/v1alpha1",
         kind="Pipeline",
-        metadata=_metadata(deployment, arm_name(deployment, predictor)),
+        metadata=deployment.metadata.for_another(arm_name(deployment, predictor)),
         spec=PipelineSpec(steps=steps, output=Output(steps=[end])),
     )
 
@@ -176,18 +175,9 @@ def _experiment(deployment: SeldonDeployment, of_pipelines: bool) -> Experiment:
     return Experiment(
         apiVersion="mlops.seldon.io/v1alpha1",
         kind="Experiment",
-        metadata=_metadata(deployment, deployment.metadata.name or ""),
+        metadata=deployment.metadata.for_another(deployment.metadata.name or ""),
         spec=ExperimentSpec(**spec),
     )
-
-
-def _metadata(deployment: SeldonDeployment, name: str) -> Metadata:
-    metadata: dict[str, Any] = {"name": name}
-    if deployment.metadata.namespace:
-        metadata["namespace"] = deployment.metadata.namespace
-    if deployment.metadata.labels:
-        metadata["labels"] = dict(deployment.metadata.labels)
-    return Metadata(**metadata)
 
 
 def _unsupported(deployment: SeldonDeployment, path: str, predictor: Predictor) -> Iterator[str]:

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fairtrial_graphs.backends.interface import Route, Unsupported
+from fairtrial_graphs.backends.interface import ARM_HEADER, REVISION_HEADER, Route, Unsupported
 from fairtrial_graphs.build import weights
 from fairtrial_graphs.routes.routed import (
-    ARM_HEADER,
     HTTP_PORT,
-    REVISION_HEADER,
     Routed,
     prefix,
     service_name,
@@ -44,17 +42,13 @@ def gateway_api(deployment: SeldonDeployment, route: Route, gateway: str | None 
 
 
 def _http_route(deployment: SeldonDeployment, route: Route, gateway: str) -> Mapping[str, Any]:
-    metadata: dict[str, Any] = {"name": deployment.metadata.name}
-    if deployment.metadata.namespace:
-        metadata["namespace"] = deployment.metadata.namespace
-    if deployment.metadata.labels:
-        metadata["labels"] = dict(deployment.metadata.labels)
+    metadata = deployment.metadata.for_another(deployment.metadata.name or "")
     where, _, name = gateway.rpartition("/")
     parent = {"name": name, **({"namespace": where} if where else {})}
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
-        "metadata": metadata,
+        "metadata": metadata.model_dump(exclude_unset=True),
         "spec": {"parentRefs": [parent], "rules": list(_rules(deployment, route))},
     }
 

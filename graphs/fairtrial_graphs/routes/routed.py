@@ -12,10 +12,6 @@ from fairtrial_graphs.seldon.types import Predictor, SeldonDeployment
 
 HTTP_PORT = 8000  # of the executor, and so of every predictor's Service
 
-#: As the local backend has them: which arm is asked for or answered, and which split was in force.
-ARM_HEADER = "x-fairtrial-arm"
-REVISION_HEADER = "x-fairtrial-revision"
-
 
 @dataclass(frozen=True)
 class Routed:

@@ -11,6 +11,7 @@ Optimality of Thompson Sampling for Gaussian Bandits Depends on Priors, AISTATS 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ PRIOR = -0.5
 FIRST = 4  # rewards before an arm has a posterior: max(2, 3 - floor(2a))
 
 
-class _Sampling:
+class _Sampling(ABC):
     def choose(self, arms: Arms, random: np.random.Generator) -> NDArray[np.intp]:
         return self._sample(arms, random).argmax(axis=-1)
 
@@ -37,8 +38,8 @@ class _Sampling:
         )
         return np.bincount(self.choose(many, random), minlength=arms.rewards.shape[-1]) / SIMULATED
 
-    def _sample(self, arms: Arms, random: np.random.Generator) -> Floats:
-        raise NotImplementedError
+    @abstractmethod
+    def _sample(self, arms: Arms, random: np.random.Generator) -> Floats: ...
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-ARM_HEADER = "x-fairtrial-arm"
-REVISION_HEADER = "x-fairtrial-revision"
+from fairtrial_graphs.backends.interface import ARM_HEADER, REVISION_HEADER
 
 #: The split answers here itself, with its revision as the body.
 REVISION_PATH = "/fairtrial/revision"
