@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fairtrial_graphs.resource import Metadata
+from fairtrial_graphs.seldon.rules import check
 from fairtrial_graphs.seldon.types import (
     ComponentSpec,
     Container,
     DeploymentSpec,
     EnvVar,
     Logger,
-    Metadata,
     Node,
     Parameter,
     PodSpec,
@@ -59,7 +60,7 @@ class Shadow:
     """An arm that sees copies of the traffic and answers nobody."""
 
     arm: Arm
-    percent: int = 100  # of the requests, mirrored
+    percent: int = 100  # of the requests, mirrored; from 1, as 0 means all of them to Seldon Core
 
 
 def build(
@@ -75,10 +76,12 @@ def build(
     """A SeldonDeployment (protocol v2) with a predictor for each arm, the first being the baseline.
 
     `weights` are percentages by arm, 0 where none is given, and sum to 100; without them the first arm
-    has all the traffic. Raises ValueError.
+    has all the traffic. Raises ValueError, also for what Seldon Core would refuse.
     """
     if not arms:
         raise ValueError("a deployment needs at least one arm")
+    if shadow is not None and not 1 <= shadow.percent <= 100:
+        raise ValueError(f"a shadow is sent 1 to 100 percent of the requests, not {shadow.percent}")
     predictors = [_predictor(arm) for arm in arms]
     if shadow is not None:
         predictors.append(
@@ -97,7 +100,10 @@ def build(
         metadata=Metadata(**metadata),
         spec=DeploymentSpec(protocol="v2", predictors=predictors),
     )
-    return with_weights(deployment, weights or {arms[0].name: 100})
+    deployment = with_weights(deployment, weights or {arms[0].name: 100})
+    if refused := [str(finding) for finding in check(deployment) if finding.refused]:
+        raise ValueError("\n".join(refused))
+    return deployment
 
 
 def weights(deployment: SeldonDeployment) -> dict[str, int]:

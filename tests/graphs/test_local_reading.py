@@ -49,8 +49,9 @@ def test_a_hand_written_manifest_is_read():
 @pytest.mark.parametrize(("traffic", "percent"), [(100, 100), (20, 20), (0, 100)])
 def test_a_shadow_is_a_mirror_and_no_traffic_means_all_of_it(traffic: int, percent: int):
     arms = [Arm("v1", "m", "I"), Arm("v2", "m", "I")]
-    shadow = Shadow(Arm("v3", "m", "I"), traffic)
-    plan = read_plan(build("d", arms, {"v1": 70, "v2": 30}, shadow=shadow))
+    deployment = build("d", arms, {"v1": 70, "v2": 30}, shadow=Shadow(Arm("v3", "m", "I")))
+    deployment.spec.predictors[2].traffic = traffic
+    plan = read_plan(deployment)
     assert plan.weights == {"v1": 70, "v2": 30}
     assert plan.mirror == Mirror("v3", percent)
 
@@ -61,7 +62,14 @@ def test_a_shadow_is_a_mirror_and_no_traffic_means_all_of_it(traffic: int, perce
         ({"protocol": "seldon"}, 'spec.protocol: the local backend speaks "v2" only, and this says "seldon"'),
         ({"protocol": "null"}, "spec.protocol: the local backend"),
         ({"spec": "transport: grpc"}, "spec.transport: "),
-        ({"spec": "serverType: kafka"}, "spec.serverType: "),
+        (
+            {
+                "spec": "serverType: kafka",
+                "predictor": "svcOrchSpec: {env: [{name: KAFKA_BROKER}, {name: KAFKA_INPUT_TOPIC}, "
+                "{name: KAFKA_OUTPUT_TOPIC}]}",
+            },
+            "spec.serverType: ",
+        ),
         (
             {"node": "children: [{name: c, implementation: SKLEARN_SERVER, modelUri: x}]"},
             "spec.predictors.0.graph.children: the local backend runs one model a predictor, not a graph (c)",
@@ -97,6 +105,7 @@ def test_what_seldon_core_would_refuse_is_refused_here_too_and_all_is_told_at_on
         read_plan(parse(text))
     assert [line.partition(":")[0] for line in str(error.value).splitlines()] == [
         "spec.predictors.0.traffic",
+        "spec.predictors.0.graph.implementation",
         "spec.protocol",
     ]
 

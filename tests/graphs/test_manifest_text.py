@@ -175,14 +175,14 @@ def test_the_only_seldon_deployment_among_several_documents_is_found(tmp_path: P
         (f"{SINGLE}---\n{SINGLE}", "there are 2"),
         (
             SINGLE.replace("shadow: false", "shadow: maybe"),
-            "m.yaml spec.predictors.0.shadow: input should be",
+            "m.yaml:10:13 spec.predictors.0.shadow: input should be",
         ),
         (SINGLE.replace("shadow: false", 'traffic: "50"'), "spec.predictors.0.traffic: input should be"),
         (SINGLE.replace("    name: default\n", ""), "spec.predictors.0.name: field required"),
         (SINGLE.replace("/v1alpha3", "/v2"), "apiVersion: input should be"),
         (
             SINGLE.replace("    shadow: false", "    name: twice"),
-            "m.yaml:10:5 is not YAML: found duplicate key",
+            "m.yaml:10:5: is not YAML: found duplicate key",
         ),
     ],
 )
@@ -202,3 +202,31 @@ def test_all_mistakes_are_told_at_once():
 def test_a_file_that_is_not_there_is_a_manifest_error(tmp_path: Path):
     with pytest.raises(ManifestError, match=r"none\.yaml"):
         read(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &a [*a]", "within itself"),
+        ("[" * 500, "levels deep"),
+        (
+            "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+            + "".join(
+                f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join([f'*{chr(97 + i)}'] * 10)}]\n" for i in range(8)
+            ),
+            "aliases counted",
+        ),
+        ("kind: !!python/object:os.system x", "is not YAML"),
+        ("a: !!binary aGk=", "m.yaml:1:4 a: a value of type bytes"),
+        ("a: .nan", "no number that JSON has"),
+        ("a: {1: x}", "quote 1"),
+        ('{"a": 1, "a": 2}', "duplicate key"),
+        ("\x00", "is not YAML"),
+        ("x" * 5_000_000, "larger than 4 MB"),
+    ],
+)
+def test_a_file_that_is_hostile_or_damaged_is_a_sentence(text: str, message: str):
+    with pytest.raises(ManifestError) as error:
+        parse(text, source="m.yaml")
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1

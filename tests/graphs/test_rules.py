@@ -3,7 +3,7 @@
 import pytest
 from fairtrial_graphs.build import Arm, Shadow, build
 from fairtrial_graphs.seldon.rules import check
-from fairtrial_graphs.seldon.text import parse
+from fairtrial_graphs.seldon.text import mistakes, parse
 
 
 def manifest(predictors: str, name: str = "d") -> str:
@@ -81,7 +81,6 @@ FINE = [
     predictor("a", "traffic: 0"),
     f"{predictor('a', 'traffic: 99')}, {predictor('b', 'traffic: 1')}",
     f"{predictor('a', 'traffic: 100')}, {predictor('b', 'traffic: 0')}",
-    f"{predictor('a')}, {predictor('s', 'shadow: true')}",
     f"{predictor('a')}, {predictor('s', 'shadow: true, traffic: 10')}",
     predictor("a", graph="implementation: HUGGINGFACE_SERVER"),
     predictor("p", CONTAINER % "OMP_NUM_THREADS", graph="type: MODEL"),
@@ -117,3 +116,108 @@ def test_what_build_makes_breaks_no_rule():
     arms = [Arm(name, f"s3://b/{name}", "SKLEARN_SERVER") for name in ("v1", "v2", "v3")]
     shadow = Shadow(Arm("v4", "s3://b/v4", "SKLEARN_SERVER"), percent=20)
     assert check(build("wine", arms, {"v1": 80, "v2": 15, "v3": 5}, shadow=shadow)) == ()
+
+
+def of_protocol(protocol: str, graph: str, more: str = "") -> str:
+    return manifest(f"{{name: p, graph: {graph}{more}}}").replace("protocol: v2", f"protocol: {protocol}")
+
+
+CHILD = "{name: %s, implementation: SKLEARN_SERVER, modelUri: gs://x}"
+TWO = f"[{CHILD % 'a'}, {CHILD % 'b'}]"
+PODS = ", componentSpecs: [{spec: {containers: [{name: r, image: r}]}}]"
+
+BY_WEBHOOK = [
+    (of_protocol("tensorflow", CHILD % "a"), "SKLEARN_SERVER does not speak the protocol tensorflow"),
+    (
+        of_protocol("v2, serverType: kafka", CHILD % "a"),
+        "kafka needs KAFKA_BROKER, KAFKA_INPUT_TOPIC, KAFKA_OUT",
+    ),
+    (
+        of_protocol("seldon", f"{{name: r, type: TRANSFORMER, children: {TWO}}}", PODS).replace(
+            "name: p,", 'name: p, annotations: {seldon.io/no-engine: "true"},'
+        ),
+        "seldon.io/no-engine is for graphs of a single node",
+    ),
+    (
+        of_protocol(
+            "seldon, transport: grpc", CHILD.replace("name", "endpoint: {type: REST}, name", 1) % "a"
+        ),
+        "spec.predictors.0.graph.endpoint.type: REST contradicts spec.transport, which is grpc",
+    ),
+    (
+        manifest(
+            f"{predictor('a', 'traffic: 50, annotations: {seldon.io/svc-name: s}')}, "
+            f"{predictor('b', 'traffic: 50, annotations: {seldon.io/svc-name: s}')}"
+        ),
+        'seldon.io/svc-name "s" is already that of spec.predictors.0',
+    ),
+    (of_protocol("v2", "{name: r, type: UNKNOWN_TYPE}", PODS), "says nothing of what it does"),
+    (
+        of_protocol(
+            "v2", "{name: m, modelUri: x, implementation: S, children: [" * 11 + CHILD % "z" + "]}" * 11
+        ),
+        "nodes below 11 levels are not in Seldon Core's CRD",
+    ),
+]
+
+MISHANDLED = [
+    (of_protocol("v2", f"{{name: r, type: ROUTER, children: {TWO}}}", PODS), "protocol v2 has no /route"),
+    (
+        of_protocol("v2", f"{{name: r, implementation: AVERAGE_COMBINER, children: {TWO}}}"),
+        '"r" is a combiner, and protocol v2 has no /aggregate',
+    ),
+    (
+        of_protocol("v2", f"{{name: r, implementation: RANDOM_ABTEST, children: {TWO}}}"),
+        "at /v2/models/infer only",
+    ),
+    (
+        of_protocol("seldon", f"{{name: r, implementation: RANDOM_ABTEST, children: [{CHILD % 'a'}]}}"),
+        "chooses between two children; it has 1",
+    ),
+    (
+        manifest(predictor("a", graph="implementation: SKLERN_SERVER, modelUri: x")),
+        'did you mean "SKLEARN_SERVER"?',
+    ),
+    (
+        manifest(predictor("a", "traffic: 100") + ", " + predictor("s", "shadow: true")),
+        "Istio mirrors every request",
+    ),
+    (of_protocol("seldon", "{name: r, type: ROUTR}", PODS), '"ROUTR" is no type of node'),
+    (
+        manifest(predictor("p", "explainer: {type: AnchorTabular}", node="n"), name="e" * 53),
+        "the explainer's Deployment would be called",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), BY_WEBHOOK)
+def test_what_the_webhook_refuses_is_told(text: str, sentence: str):
+    findings = [str(finding) for finding in check(parse(text)) if finding.refused]
+    assert any(sentence in finding for finding in findings), findings
+
+
+@pytest.mark.parametrize(("text", "sentence"), MISHANDLED)
+def test_what_would_silently_go_wrong_is_told(text: str, sentence: str):
+    findings = check(parse(text))
+    assert [finding for finding in findings if finding.refused] == []
+    assert any(sentence in str(finding) for finding in findings), findings
+
+
+def test_build_refuses_what_seldon_core_would_and_a_shadow_that_would_mirror_everything():
+    arm = Arm("v1", "s3://b/v1", "SKLEARN_SERVER")
+    with pytest.raises(ValueError, match="already the name"):
+        build("d", [arm, arm])
+    with pytest.raises(ValueError, match="1 to 100 percent"):
+        build("d", [arm], shadow=Shadow(Arm("v2", "s3://b/v2", "SKLEARN_SERVER"), percent=0))
+
+
+def test_findings_of_a_file_have_their_line_and_column():
+    text = "# two\n" + manifest(predictor("A", "traffic: 7")) + "---\n" + manifest(predictor("b"), name="X")
+    refused, mishandled = mistakes(text, "m.yaml")
+    assert [str(problem).partition(": ")[0] for problem in refused] == [
+        "m.yaml:6:42 spec.predictors.0.name",
+        "m.yaml:6:59 spec.predictors.0.graph.name",
+        "m.yaml:6:122 spec.predictors.0.traffic",
+        "m.yaml:11:18 metadata.name",
+    ]
+    assert mishandled == ()

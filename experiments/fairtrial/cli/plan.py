@@ -9,11 +9,13 @@ from typing import Any
 import click
 
 from fairtrial.cli.output import as_json, output_option, print_json
+from fairtrial.console.diff import print_diff
 from fairtrial.console.fetching import fetching_told
 from fairtrial.console.power import need_document, need_lines
 from fairtrial.experiment.defaults import filled_in
 from fairtrial.experiment.quantities import format_duration, format_rate
 from fairtrial.experiment.reading import load
+from fairtrial.planning.changes import changes
 from fairtrial.planning.claims import horizon
 from fairtrial.planning.data import count_rows
 from fairtrial.planning.models import Models
@@ -29,8 +31,13 @@ from fairtrial.planning.words import in_words
     type=click.Path(path_type=Path),
     help="Recorded observations of these arms, to plan by their base rates and spread.",
 )
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    help="A manifest, or the folder of a run: show what the first step would change of it.",
+)
 @output_option
-def command(file: Path, data: Path | None) -> None:
+def command(file: Path, data: Path | None, against: Path | None) -> None:
     """Say what a run of FILE would deploy, send and judge, what it takes to decide, and every default.
 
     What it takes is computed for the stated power, by the run's own boundary: from recorded observations, or
@@ -41,11 +48,18 @@ def command(file: Path, data: Path | None) -> None:
         plan = plan_of(experiment, Models(experiment.folder, fetching))
     rows = count_rows(plan.experiment.folder / plan.experiment.spec.traffic.load_test.requests.data)
     needs = needs_of(plan.experiment, plan.claims, plan.steps, rows, data)
+    diff = changes(against, plan.at_step(0)[0]) if against is not None else None
     if as_json():
-        print_json(_document(plan, needs))
+        of_diff = {} if diff is None else {"changes": {"against": str(against), "diff": diff}}
+        print_json({**_document(plan, needs), **of_diff})
         return
     for line in _lines(plan, needs):
         click.echo(line)
+    if diff is not None:
+        click.echo(f"\nchanges of {against}")
+        if not diff:
+            click.echo("  none")
+        print_diff(diff)
 
 
 def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:

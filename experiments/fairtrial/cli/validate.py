@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
 import click
 
 from fairtrial.cli.output import as_json, output_option, print_json, say
 from fairtrial.errors import ExitCode
-from fairtrial.experiment.problems import ExperimentFileError, Problem
+from fairtrial.experiment.problems import ExperimentFileError
 from fairtrial.experiment.reading import load
+
+_SELDON = re.compile(r"""^[\s{"']*kind["']?\s*:\s*["']?SeldonDeployment\b""", re.MULTILINE)
+
+
+class _Told(Protocol):
+    def as_json(self) -> dict[str, str | int]: ...
 
 
 @click.command("validate")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @output_option
 def command(files: tuple[str, ...]) -> ExitCode:
-    """Check experiment files (default: experiment.yaml), and the files they name.
+    """Check experiment files (default: experiment.yaml) and the files they name, or SeldonDeployments.
 
-    Tells every mistake at once, each as FILE:LINE:COLUMN FIELD: what is wrong.
+    Tells every mistake at once, each as FILE:LINE:COLUMN FIELD: what is wrong. What Seldon Core would take
+    and then mishandle is a warning, which makes no file wrong.
     """
-    results = [(file, _problems(file)) for file in files or ("experiment.yaml",)]
-    for file, problems in results:
+    checked = [(file, *_checked(file)) for file in files or ("experiment.yaml",)]
+    results = [(file, problems) for file, problems, _ in checked]
+    for file, problems, warnings in checked:
+        for warning in warnings:
+            click.echo(f"warning: {warning}", err=True)
         for problem in problems:
             click.echo(str(problem), err=True)
         if not problems:
@@ -33,17 +48,36 @@ def command(files: tuple[str, ...]) -> ExitCode:
             {
                 "valid": not wrong,
                 "files": [
-                    {"file": file, "valid": not problems, "problems": [p.as_json() for p in problems]}
-                    for file, problems in results
+                    {
+                        "file": file,
+                        "valid": not problems,
+                        "problems": [p.as_json() for p in problems],
+                        "warnings": [w.as_json() for w in warnings],
+                    }
+                    for file, problems, warnings in checked
                 ],
             }
         )
     return ExitCode.USAGE if wrong else ExitCode.OK
 
 
-def _problems(file: str) -> tuple[Problem, ...]:
+def _checked(file: str) -> tuple[Sequence[_Told], Sequence[_Told]]:
+    """The problems and the warnings."""
+    if (text := _manifest(Path(file))) is not None:
+        from fairtrial_graphs.seldon.text import mistakes
+
+        return mistakes(text, file)
     try:
         load(file)
     except ExperimentFileError as error:
-        return error.problems
-    return ()
+        return error.problems, ()
+    return (), ()
+
+
+def _manifest(file: Path) -> str | None:
+    """The text of a file of SeldonDeployments; None for any other, which is to be an experiment."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text if _SELDON.search(text) else None

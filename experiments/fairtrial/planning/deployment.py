@@ -26,7 +26,11 @@ def deployment_of(experiment: Experiment, models: Models) -> SeldonDeployment:
     if spec.deployment is not None:
         return _by_hand(experiment, spec.deployment)
     arms = [_arm(experiment, models, arm.name, arm) for arm in (spec.baseline, *spec.candidates)]
-    return with_local_uris(build(experiment.metadata.name, arms), experiment.folder.absolute())
+    try:
+        deployment = build(experiment.metadata.name, arms)
+    except ValueError as error:
+        raise UsageError(f"what {experiment.metadata.name} would deploy: {error}") from error
+    return with_local_uris(deployment, experiment.folder.absolute())
 
 
 def _arm(experiment: Experiment, models: Models, name: str, arm: ExperimentArm) -> Arm:

@@ -2,50 +2,65 @@
 
 from __future__ import annotations
 
-import io
-import re
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import ScalarNode
-from ruamel.yaml.representer import SafeRepresenter
-
+from fairtrial_graphs.documents import Document, documents, read_text, to_yaml
+from fairtrial_graphs.problems import ManifestError, Problem, at_file
+from fairtrial_graphs.seldon.rules import check
 from fairtrial_graphs.seldon.types import GROUP, SeldonDeployment
 
-# What every YAML reader, 1.1 ones such as kubectl's included, takes for a string without quotes.
-_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@-]*(:[A-Za-z0-9_./@-]+)*")
-_NOT_A_STRING = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-
-
-class ManifestError(ValueError):
-    """The text is no SeldonDeployment; the message says where and why, all mistakes at once."""
+__all__ = ["ManifestError", "is_seldon_deployment", "mistakes", "parse", "parse_all", "read", "render"]
 
 
 def read(path: Path) -> SeldonDeployment:
     """The SeldonDeployment in a file of one or several YAML documents, or JSON. Raises ManifestError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path}: cannot be read: {error}") from error
-    return parse(text, source=str(path))
+    return parse(read_text(path), source=str(path))
 
 
 def parse(text: str, source: str = "manifest") -> SeldonDeployment:
     """As `read`, from text; `source` is how messages call it. Raises ManifestError."""
-    documents = [document for document in _documents(text, source) if is_seldon_deployment(document)]
-    if len(documents) != 1:
-        found = "there is none" if not documents else f"there are {len(documents)}"
-        raise ManifestError(
-            f"{source}: one SeldonDeployment is expected (kind, apiVersion {GROUP}/v1); {found}"
-        )
+    found = _of_seldon(text, source)
+    if len(found) != 1:
+        count = "there is none" if not found else f"there are {len(found)}"
+        raise at_file(source, f"one SeldonDeployment is expected (kind, apiVersion {GROUP}/v1); {count}")
+    return found[0].validated(SeldonDeployment)
+
+
+def parse_all(text: str, source: str = "manifest") -> tuple[SeldonDeployment, ...]:
+    """Every SeldonDeployment among the documents. Raises ManifestError, for all of them at once."""
+    deployments: list[SeldonDeployment] = []
+    problems: list[Problem] = []
+    for document in _of_seldon(text, source):
+        try:
+            deployments.append(document.validated(SeldonDeployment))
+        except ManifestError as error:
+            problems += error.problems
+    if problems:
+        raise ManifestError(problems)
+    return tuple(deployments)
+
+
+def mistakes(text: str, source: str = "manifest") -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    """What Seldon Core would refuse, and what it would take and mishandle, of every SeldonDeployment.
+
+    Each with its line and column, in the order of the file. A text that is no YAML has one of the first kind.
+    """
+    refused: list[Problem] = []
+    mishandled: list[Problem] = []
     try:
-        return SeldonDeployment.model_validate(documents[0])
-    except ValidationError as error:
-        raise ManifestError("\n".join(_sentences(error, source))) from error
+        found = _of_seldon(text, source)
+    except ManifestError as error:
+        return error.problems, ()
+    for document in found:
+        try:
+            findings = check(document.validated(SeldonDeployment))
+        except ManifestError as error:
+            refused += error.problems
+            continue
+        for finding in findings:
+            problem = document.problem_at(finding.path, finding.message)
+            (refused if finding.refused else mishandled).append(problem)
+    return tuple(sorted(refused, key=_place)), tuple(sorted(mishandled, key=_place))
 
 
 def is_seldon_deployment(document: object) -> bool:
@@ -59,51 +74,12 @@ def is_seldon_deployment(document: object) -> bool:
 
 def render(deployment: SeldonDeployment) -> str:
     """YAML, always the same bytes for the same manifest, safe to read by YAML 1.1 and 1.2 alike."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Representer = _Representer
-    yaml.default_flow_style = False
-    yaml.width = 1_000_000
-    out = io.StringIO()
-    yaml.dump(deployment.to_dict(), out)
-    return out.getvalue()
+    return to_yaml([deployment.to_dict()])
 
 
-class _Constructor(SafeConstructor):
-    """Leaves timestamps the strings that the Kubernetes API has for them."""
+def _of_seldon(text: str, source: str) -> list[Document]:
+    return [document for document in documents(text, source) if is_seldon_deployment(document.data)]
 
 
-class _Representer(SafeRepresenter):
-    """Keeps the order of fields, and quotes every string that some reader might take for something else."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.sort_base_mapping_type_on_output = False
-
-    def represent_str(self, data: str) -> ScalarNode:
-        plain = _PLAIN.fullmatch(data) and data.lower() not in _NOT_A_STRING
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if plain else '"')
-
-
-_Constructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
-_Representer.add_representer(str, _Representer.represent_str)
-
-
-def _documents(text: str, source: str) -> list[Any]:
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = _Constructor
-    try:
-        return list(yaml.load_all(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
-        raise ManifestError(f"{where} is not YAML: {error.problem or error.context}") from error
-    except YAMLError as error:
-        raise ManifestError(f"{source} is not YAML: {error}") from error
-
-
-def _sentences(error: ValidationError, source: str) -> list[str]:
-    return [
-        f"{source} {'.'.join(str(part) for part in mistake['loc']) or 'document'}: "
-        f"{mistake['msg'][0].lower()}{mistake['msg'][1:]}"
-        for mistake in error.errors()
-    ]
+def _place(problem: Problem) -> tuple[int, int]:
+    return problem.line, problem.column

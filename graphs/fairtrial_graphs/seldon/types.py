@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from fairtrial_graphs.resource import Metadata, Part, Resource
 
 GROUP = "machinelearning.seldon.io"
 
@@ -18,19 +18,6 @@ ApiVersion = Literal[
     "machinelearning.seldon.io/v1", "machinelearning.seldon.io/v1alpha3", "machinelearning.seldon.io/v1alpha2"
 ]
 Protocol = Literal["seldon", "tensorflow", "kfserving", "v2"]
-
-
-class Part(BaseModel):
-    """A piece of a manifest. Unknown fields are kept; nothing is coerced."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-
-class Metadata(Part):
-    name: str | None = None
-    namespace: str | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
 
 
 class EnvVar(Part):
@@ -133,16 +120,12 @@ class DeploymentSpec(Part):
     predictors: list[Predictor]
 
 
-class SeldonDeployment(Part):
+class SeldonDeployment(Resource):
     apiVersion: ApiVersion = "machinelearning.seldon.io/v1"
     kind: Literal["SeldonDeployment"] = "SeldonDeployment"
     metadata: Metadata
     spec: DeploymentSpec
     status: dict[str, Any] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The manifest as plain data: exactly the fields that were given, in a fixed order."""
-        return self.model_dump(mode="json", exclude_unset=True)
 
     @property
     def receiving(self) -> tuple[Predictor, ...]:
