@@ -37,10 +37,7 @@ REFUSED = [
     ),
     (f"{predictor('a')}, {predictor('b')}", "0 (a) + 0 (b) is 0"),
     (predictor("a", "traffic: 60"), "spec.predictors.0.traffic: the only predictor has traffic 100 or none"),
-    (
-        f"{predictor('a', 'traffic: 40')}, {predictor('s', 'shadow: true')}",
-        "spec.predictors.0.traffic: the only predictor has traffic 100 or none",
-    ),
+    (predictor("a", node="n" * 64), "spec.predictors.0.graph.name: the container would be called"),
     (
         f"{predictor('a', 'traffic: 140')}, {predictor('b', 'traffic: -40')}",
         "spec.predictors.1.traffic: traffic is a percentage from 0 to 100, not -40",
@@ -60,9 +57,19 @@ REFUSED = [
         predictor("a", graph="implementation: SKLEARN_SERVER, modelUri: x, logger: {url: http://x}"),
         "spec.predictors.0.graph.logger.mode: say which messages to log",
     ),
+    (
+        predictor(
+            "p", "componentSpecs: [{spec: {containers: [{name: p, resources: {limits: {cpu: 0.5}}}]}}]"
+        ),
+        'containers.0.resources.limits.cpu: a quantity is a whole number or a text; write "0.5"',
+    ),
 ]
 
 ACCEPTED_BUT_LOSSY = [
+    (
+        f"{predictor('a', 'traffic: 40')}, {predictor('s', 'shadow: true, traffic: 10')}",
+        "spec.predictors.0.traffic: the only predictor has traffic 100 or none",
+    ),
     (
         f"{predictor('a', 'traffic: 50', node='m')}, {predictor('b', 'traffic: 50', node='m')}",
         'spec.predictors.1.graph.name: "m" is also the name of spec.predictors.0.graph',
@@ -110,6 +117,11 @@ def test_a_deployment_needs_a_name_of_its_own_or_a_generated_one():
     text = manifest(predictor("a"))
     assert [f.path for f in check(parse(text.replace("{name: d}", "{}")))] == ["metadata.name"]
     assert check(parse(text.replace("{name: d}", "{generateName: d-}"))) == ()
+
+
+def test_a_name_that_begins_with_a_digit_is_none_for_a_service():
+    found = check(parse(manifest(predictor("1a"), name="2d")))
+    assert [finding.path for finding in found if finding.refused] == ["metadata.name"]
 
 
 def test_what_build_makes_breaks_no_rule():

@@ -1,7 +1,8 @@
 """What makes a SeldonDeployment wrong: one small function a rule, each giving sentences.
 
-What is `refused` fails at Seldon Core's admission webhook (v1.17.1, `seldondeployment_webhook.go`) or, for
-names, at the Kubernetes API. The rest is accepted, and then something is lost: the sentence says what.
+What is `refused` fails at Seldon Core's admission webhook (v1.17.1, `seldondeployment_webhook.go`), at the
+Kubernetes API, or when Seldon Core makes Kubernetes' objects of it. The rest is accepted, and then something
+is lost: the sentence says what.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ RULES: tuple[Rule, ...] = (
     protocol.no_engine_serves_one_node,
     names.distinct_node_names,
     names.names_are_dns_labels,
+    names.services_begin_with_a_letter,
+    names.containers_have_short_names,
     names.names_are_short,
+    nodes.quantities_are_no_fractions,
     nodes.reserved_env_is_left_alone,
 )
 

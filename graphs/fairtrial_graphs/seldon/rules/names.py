@@ -41,6 +41,25 @@ def names_are_dns_labels(deployment: SeldonDeployment) -> Iterator[Finding]:
             yield Finding(path, message, refused=True)
 
 
+def services_begin_with_a_letter(deployment: SeldonDeployment) -> Iterator[Finding]:
+    """A Service is called `<deployment>-<predictor>`, and its name is stricter than others."""
+    name = deployment.metadata.name or ""
+    if name[:1].isdecimal():
+        message = f'the Services would be called "{name}-…", and Kubernetes wants a letter first; rename it'
+        yield Finding("metadata.name", message, refused=True)
+
+
+def containers_have_short_names(deployment: SeldonDeployment) -> Iterator[Finding]:
+    """What is made of several names is hashed when it is too long; a container is called as its node."""
+    for _, path, node in nodes(deployment):
+        if len(node.name) > LONGEST_NAME:
+            message = (
+                f'the container would be called "{node.name}", longer than the {LONGEST_NAME} characters '
+                f"that Kubernetes takes; shorten the name by {len(node.name) - LONGEST_NAME}"
+            )
+            yield Finding(f"{path}.name", message, refused=True)
+
+
 def names_are_short(deployment: SeldonDeployment) -> Iterator[Finding]:
     for path, predictor in predictors(deployment):
         kind, name = max(

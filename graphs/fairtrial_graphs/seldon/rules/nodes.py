@@ -120,6 +120,19 @@ def logger_has_a_mode(deployment: SeldonDeployment) -> Iterator[Finding]:
             yield Finding(f"{path}.logger.mode", message, refused=not node.logger.mode)
 
 
+def quantities_are_no_fractions(deployment: SeldonDeployment) -> Iterator[Finding]:
+    """Kubernetes takes `cpu: 0.5` in a Pod, and not in a resource with a schema such as Seldon Core's."""
+    for path, predictor in predictors(deployment):
+        for number, component in enumerate(predictor.componentSpecs or ()):
+            for place, container in enumerate((component.spec and component.spec.containers) or ()):
+                for kind, quantities in (container.resources or {}).items():
+                    for name, value in quantities.items() if isinstance(quantities, dict) else ():
+                        if isinstance(value, float):
+                            where = f"{path}.componentSpecs.{number}.spec.containers.{place}.resources"
+                            message = f'a quantity is a whole number or a text; write "{value:g}", in quotes'
+                            yield Finding(f"{where}.{kind}.{name}", message, refused=True)
+
+
 def reserved_env_is_left_alone(deployment: SeldonDeployment) -> Iterator[Finding]:
     for path, predictor in predictors(deployment):
         for number, component in enumerate(predictor.componentSpecs or ()):

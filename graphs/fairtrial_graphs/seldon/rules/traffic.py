@@ -57,7 +57,8 @@ def one_predictor_has_all_traffic(deployment: SeldonDeployment) -> Iterator[Find
     for path, predictor in predictors(deployment):
         if not predictor.shadow and predictor.traffic not in (None, 0, 100):
             message = f"the only predictor has traffic 100 or none at all, not {predictor.traffic}"
-            yield Finding(f"{path}.traffic", message, refused=True)
+            # With a shadow beside it, it is not alone to the webhook.
+            yield Finding(f"{path}.traffic", message, refused=len(deployment.spec.predictors) == 1)
 
 
 def at_most_one_shadow(deployment: SeldonDeployment) -> Iterator[Finding]:
