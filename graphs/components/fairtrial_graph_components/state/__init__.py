@@ -1,0 +1,1 @@
+"""Where a router's counts are kept, so that they survive it and several replicas share them."""
