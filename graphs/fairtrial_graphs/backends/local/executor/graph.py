@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 Call = Literal["predict", "transform-input", "transform-output", "route", "aggregate", "send-feedback"]
@@ -49,6 +49,11 @@ class GraphNode:
         for child in self.children:
             yield from child.walk()
 
+    def at(self, ports: Mapping[str, int]) -> GraphNode:
+        """The same with the ports of the servers of these nodes, by name, here and below."""
+        children = tuple(child.at(ports) for child in self.children)
+        return replace(self, port=ports.get(self.name), children=children)
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -59,6 +64,9 @@ class Graph:
     root: GraphNode
     timeout: float | None = None  # seconds that a node may take; None: for ever
     inject_routing: bool = False  # SELDON_ENABLE_ROUTING_INJECTION
+
+    def at(self, ports: Mapping[str, int]) -> Graph:
+        return replace(self, root=self.root.at(ports))
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
