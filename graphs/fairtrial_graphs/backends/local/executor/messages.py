@@ -48,14 +48,16 @@ def combined(messages: Sequence[Message]) -> Message:
 
 def route_in(message: Message) -> int:
     """The branch that a router's answer names: the first number of its data. Raises BadMessage."""
-    content = _parsed(message)
-    if isinstance(content, Mapping):
-        data = content.get("data") or {}
-        values = data.get("ndarray") or (data.get("tensor") or {}).get("values")
-        if values is None:
+    values = _parsed(message)
+    if isinstance(values, dict):
+        data = values.get("data")
+        data = data if isinstance(data, dict) else {}
+        if "ndarray" in data:
+            values = data["ndarray"]
+        elif isinstance(data.get("tensor"), dict):
+            values = data["tensor"].get("values")
+        else:
             return ALL_CHILDREN
-    else:
-        values = content
     try:
         first = values[0]
         return int(first[0] if isinstance(first, list) else first)
