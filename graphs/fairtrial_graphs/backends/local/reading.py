@@ -151,6 +151,7 @@ def _graph(deployment: SeldonDeployment, predictor: Predictor) -> Graph:
     return Graph(
         deployment=deployment.metadata.name or "",
         predictor=predictor.name,
+        namespace=deployment.metadata.namespace or "default",
         version=annotations.get("version", ""),
         protocol="seldon" if deployment.spec.protocol in (None, "seldon") else "v2",
         root=_graph_node(predictor, predictor.graph),

@@ -95,7 +95,7 @@ class Client:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             why = str(error) or f"no answer within {self.graph.timeout:g} s"
             raise NodeFailed(f'{method.title()} "{url}": {why}') from error
-        self.metrics.asked(node, name, path, method, response.status, time.perf_counter() - start)
+        self.metrics.asked(name, path, method, response.status, time.perf_counter() - start)
         answer = Message(
             content,
             response.headers.get("Content-Type", ""),

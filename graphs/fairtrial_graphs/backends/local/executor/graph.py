@@ -63,6 +63,7 @@ class Graph:
     protocol: Literal["seldon", "v2"]
     root: GraphNode
     timeout: float | None = None  # seconds that a node may take; None: for ever
+    namespace: str = "default"
     inject_routing: bool = False  # SELDON_ENABLE_ROUTING_INJECTION
 
     def at(self, ports: Mapping[str, int]) -> Graph:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from prometheus_client import CollectorRegistry, Histogram, Summary, generate_latest
 
-from fairtrial_graphs.backends.local.executor.graph import Graph, GraphNode
+from fairtrial_graphs.backends.local.executor.graph import Graph
 
 _SERVER = "seldon_api_executor_server_requests_seconds"
 _CLIENT = "seldon_api_executor_client_requests_seconds"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+_WHOLE = re.compile(rb'le="(\d+)\.0"')
 _OF_PREDICTOR = ["deployment_name", "predictor_name", "predictor_version", "service"]
 _OF_MODEL = ["model_name", "model_image", "model_version"]
 _OF_ANSWER = ["method", "code"]
@@ -17,6 +20,7 @@ _OF_ANSWER = ["method", "code"]
 class Metrics:
     def __init__(self, graph: Graph) -> None:
         self._registry = CollectorRegistry()
+        self._images = {node.name: node.image for node in graph.root.walk()}
         self._predictor = (graph.deployment, graph.predictor, graph.version)
         server, client = [*_OF_PREDICTOR, *_OF_ANSWER], [*_OF_PREDICTOR, *_OF_MODEL, *_OF_ANSWER]
         self._server = self._pair(_SERVER, "latencies for executor server", server)
@@ -26,10 +30,10 @@ class Metrics:
         for metric in self._server:
             metric.labels(*self._predictor, service, method.lower(), str(status)).observe(seconds)
 
-    def asked(self, node: GraphNode, model: str, path: str, method: str, status: int, seconds: float) -> None:
+    def asked(self, model: str, path: str, method: str, status: int, seconds: float) -> None:
         """A node's server answered; `model` is the name it was asked under."""
         # Cut at every colon, as the executor does: a registry with a port leaves no version.
-        image, *rest = node.image.split(":")
+        image, *rest = self._images.get(model, "").split(":")
         version = rest[0] if len(rest) == 1 else ""
         for metric in self._client:
             metric.labels(*self._predictor, path, model, image, version, method.lower(), str(status)).observe(
@@ -37,7 +41,8 @@ class Metrics:
             )
 
     def text(self) -> bytes:
-        return generate_latest(self._registry)
+        # The executor writes le="1" where this library writes le="1.0".
+        return _WHOLE.sub(rb'le="\1"', generate_latest(self._registry))
 
     def _pair(self, name: str, what: str, labels: list[str]) -> tuple[Histogram, Summary]:
         return (

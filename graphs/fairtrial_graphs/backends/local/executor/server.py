@@ -30,7 +30,7 @@ _CONNECT = 1.0  # seconds
 def application(graph: Graph) -> web.Application:
     """Everything that the executor answers to, for a server to run."""
     api = _Api(graph)
-    app = web.Application(middlewares=[_with_headers], client_max_size=_LARGEST_BODY)
+    app = web.Application(middlewares=[_with_headers(graph)], client_max_size=_LARGEST_BODY)
     app.cleanup_ctx.append(api.connected)
     app.router.add_get("/ready", api.ready)
     app.router.add_get("/live", _alive)
@@ -63,7 +63,8 @@ class _Api:
 
     async def connected(self, _: web.Application) -> AsyncIterator[None]:
         async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, force_close=False),
+            # Shorter than the 2 s after which gunicorn hangs up, lest a request meet a closing connection.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=1.0),
             timeout=aiohttp.ClientTimeout(total=self._graph.timeout),
             auto_decompress=False,
             skip_auto_headers=("Accept-Encoding",),
@@ -174,15 +175,30 @@ def _failure(info: str) -> web.Response:
     return _response(500, Message(json.dumps(body, separators=(",", ":")).encode()), failed=True)
 
 
-@web.middleware
-async def _with_headers(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    request["puid"] = request.headers.get(_PUID) or str(uuid.uuid4())
-    response = await handler(request)
-    response.headers[_PUID] = request["puid"]
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+def _with_headers(graph: Graph) -> Any:
+    @web.middleware
+    async def middleware(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        request["puid"] = puid = request.headers.get(_PUID) or str(uuid.uuid4())
+        try:
+            response = await handler(request)
+        except web.HTTPNotFound:
+            response = web.Response(status=404, text="404 page not found\n")
+        except web.HTTPMethodNotAllowed:
+            return web.Response(status=405)
+        else:
+            response.headers[_PUID] = puid
+            if "Ce-Specversion" in request.headers:
+                response.headers["Ce-Id"] = puid
+                response.headers["Ce-Specversion"] = "0.3"
+                response.headers["Ce-Path"] = request.path
+                response.headers["Ce-Type"] = f"seldon.{graph.deployment}.{graph.namespace}.response"
+                response.headers["Ce-Source"] = f"seldon.{graph.deployment}"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    return middleware
 
 
 async def _alive(_: web.Request) -> web.Response:
@@ -190,7 +206,7 @@ async def _alive(_: web.Request) -> web.Response:
 
 
 async def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError, asyncio.TimeoutError):
+    with contextlib.suppress(OSError):
         async with asyncio.timeout(_CONNECT):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.close()
