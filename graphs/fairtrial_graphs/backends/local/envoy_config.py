@@ -152,12 +152,13 @@ def split_routes(split: SplitRoute, arms: Sequence[ArmListener]) -> dict[str, An
 
 
 def _routes(action: dict[str, Any], infer: dict[str, Any]) -> list[dict[str, Any]]:
-    """The V2 paths that name a model, then all else; `infer` is added to the inferring one."""
+    """The V2 paths that name a model, then all else; `infer` is added to those that infer."""
     name = f"/v2/models/%METADATA(CLUSTER:{_METADATA}:node)%"
     return [
         _route("/v2/models/(?:[^/]+/)?infer", {**action, **infer, "path_rewrite": f"{name}/infer"}),
         _route("/v2/models/[^/]+/ready", {**action, "path_rewrite": f"{name}/ready"}),
         _route("/v2/models/[^/]+", {**action, "path_rewrite": name}),
+        _route("/api/v[0-9.]+/predictions", {**action, **infer}),
         {"match": {"prefix": "/"}, "route": _patient(action)},
     ]
 
