@@ -19,7 +19,7 @@ from fairtrial.planning.data import count_rows
 from fairtrial.planning.models import Models
 from fairtrial.planning.needs import Needs, needs_of
 from fairtrial.planning.plan import Plan, plan_of
-from fairtrial.planning.words import in_words
+from fairtrial.planning.words import split_in_words
 
 
 @click.command("plan")
@@ -61,7 +61,7 @@ def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
         limits = (
             f", at least {format_duration(step.pause)} and {step.min_requests} requests" if step.pause else ""
         )
-        yield f"  {step.revision:12} {in_words(step.weights)}{limits}"
+        yield f"  {step.revision:12} {split_in_words(step)}{limits}"
     yield ""
     pairs, smaller = horizon(plan.experiment, plan.steps)
     yield "sends"
