@@ -47,7 +47,7 @@ class PredictorServer:
 
     @property
     def upstream(self) -> Upstream:
-        return Upstream(self.cluster, self.spec.predictor, self.spec.node, self._ports.http)
+        return Upstream(self.cluster, self.spec.predictor, self.spec.node, self._ports.http, self._ports.grpc)
 
     @property
     def grpc(self) -> str:
