@@ -1,10 +1,10 @@
 """What the split's listener writes down of each inference request, and how much of that is kept.
 
 One JSON object a line: `time` (text, seconds since the epoch), `microseconds` from the first byte of the
-request to the last of the answer (null if it was cut off), `status` (0: no answer), `grpc` (status of a gRPC
-call), `cluster` (the predictor, an @ and a number), `segment` (the split's revision; null where a header sent
-the request), `id` (x-request-id), and with a sticky split `unit`; with a cookie also `newUnit`, which counts
-where `unit` is null.
+request to the last of the answer (null if it was cut off, after `milliseconds`), `status` (0: no answer),
+`grpc` (status of a gRPC call), `cluster` (the predictor, an @ and a number), `segment` (the split's revision;
+null where a header sent the request), `id` (x-request-id), and with a sticky split `unit`; with a cookie also
+`newUnit`, which counts where `unit` is null.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def logging(path: str, sticky: Sticky | None) -> dict[str, Any]:
     fields = {
         "time": "%START_TIME(%s.%6f)%",
         "microseconds": "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%",
+        "milliseconds": "%DURATION%",
         "status": "%RESPONSE_CODE%",
         "grpc": "%GRPC_STATUS_NUMBER%",
         "cluster": "%UPSTREAM_CLUSTER_RAW%",
