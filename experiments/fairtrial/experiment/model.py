@@ -14,6 +14,7 @@ from fairtrial.experiment.arms import Baseline, Candidate
 from fairtrial.experiment.base import DnsLabel, Part, raise_mistakes
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.promotion import Promotion
+from fairtrial.experiment.stickiness import Sticky
 from fairtrial.experiment.strategy import AbTest, Strategy
 from fairtrial.experiment.traffic import Traffic
 
@@ -28,17 +29,6 @@ class Metadata(Part):
         default="experiment",
         description="The experiment's name, and its SeldonDeployment's. Default: experiment.",
         examples=["wine"],
-    )
-
-
-class Sticky(Part):
-    """Keep a caller on one arm."""
-
-    header: str = Field(
-        pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
-        max_length=100,
-        description="Requests with the same value of this header go to the same arm.",
-        examples=["x-user"],
     )
 
 
@@ -76,7 +66,8 @@ class Spec(Part):
     )
     sticky: Sticky | None = Field(
         default=None,
-        description="Keep a caller on one arm. Default: each request is sent either way at random.",
+        description="Keep a caller on one arm: by a header, a cookie or a key, one of the three. "
+        "Default: each request is sent either way at random.",
         examples=[{"header": "x-user"}],
     )
     metrics: tuple[Metric, ...] = Field(

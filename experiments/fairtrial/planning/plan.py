@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairtrial_graphs.backends.interface import Route, Sticky
+from fairtrial_graphs.backends.interface import Cookie, Route, Sticky
 from fairtrial_graphs.build import answering, with_shadow, with_weights, without
 from fairtrial_graphs.seldon.types import SeldonDeployment
 
@@ -112,7 +112,10 @@ class Plan:
 
     def _route(self, revision: str) -> Route:
         sticky = self.experiment.spec.sticky
-        return Route(revision, Sticky(sticky.header) if sticky else None)
+        if sticky is None:
+            return Route(revision)
+        cookie = Cookie(sticky.cookie.name, round(sticky.cookie.ttl)) if sticky.cookie else None
+        return Route(revision, Sticky(sticky.header, cookie, sticky.key))
 
 
 def plan_of(experiment: Experiment, models: Models | None = None) -> Plan:

@@ -269,6 +269,21 @@ def test_a_mistake_is_told_where_it_is(old: str, new: str, expected: str) -> Non
             '16:20 spec.sticky.header: expected the name of an HTTP header, got the text "a b"',
         ),
         (
+            "  analysis",
+            "  sticky: {header: x-user, key: user}\n  analysis",
+            "16:28 spec.sticky.key: header is said already; choose one of the two",
+        ),
+        (
+            "  analysis",
+            "  sticky: {}\n  analysis",
+            "16:11 spec.sticky: say what names the caller: one of header, cookie and key",
+        ),
+        (
+            "  analysis",
+            "  sticky: {cookie: {name: who, ttl: 10ms}}\n  analysis",
+            "16:37 spec.sticky.cookie.ttl: expected at least 1s",
+        ),
+        (
             "metadata",
             "merge: &m {a: 1}\nmetadata",
             "3:1 merge: unknown field; known here: apiVersion, kind, metadata, spec",

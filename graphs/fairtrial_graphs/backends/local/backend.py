@@ -5,8 +5,7 @@ them, behind one Envoy: a listener that splits the traffic by weight, and a list
 own address. Both ways lead through Envoy, so that arms are measured alike,
 and an address stays what it is when the server behind it is replaced or started again.
 
-gRPC is not split: the model's name is inside the message, where a proxy cannot put another. Each arm's own
-gRPC address is its server's.
+gRPC is split, too, at the same address. Each arm's own gRPC address is its server's.
 """
 
 from __future__ import annotations
@@ -28,7 +27,9 @@ from fairtrial_graphs.backends.interface import (
     Progress,
     Route,
     Serving,
+    Unsupported,
 )
+from fairtrial_graphs.backends.local.access_log import AccessLog
 from fairtrial_graphs.backends.local.envoy_config import ArmListener, SplitRoute
 from fairtrial_graphs.backends.local.model import Part, PredictorServer
 from fairtrial_graphs.backends.local.ports import free_ports, is_free
@@ -54,8 +55,8 @@ class LocalBackend:
     """Runs manifests with the processes that `launcher` describes; all its files are under `folder`.
 
     `stand_ins` are commands to run in place of images. `front_port` is the split's port (a free one unless
-    said). A process may take `ready_timeout` seconds to become ready, a removed predictor `drain_timeout`
-    seconds to finish its requests.
+    said), `access_log` where it is logged (nowhere unless said). A process may take `ready_timeout` seconds to
+    become ready, a removed predictor `drain_timeout` seconds to finish its requests.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class LocalBackend:
         *,
         stand_ins: StandIns | None = None,
         front_port: int | None = None,
+        access_log: AccessLog | None = None,
         ready_timeout: float = 60.0,
         drain_timeout: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
@@ -77,7 +79,7 @@ class LocalBackend:
         self._drain_timeout = drain_timeout
         self._clock = clock
         self._generation = itertools.count(1)
-        self._proxy = Proxy(self._folder, self._folder / "logs" / "envoy.log")
+        self._proxy = Proxy(self._folder, self._folder / "logs" / "envoy.log", access_log)
         self._proxy_watch = Supervised("Envoy", None, lambda: self._proxy.process, self._proxy.start, clock)
         self._running: dict[str, _Running] = {}
         self._table: Table | None = None  # what Envoy serves
@@ -93,6 +95,7 @@ class LocalBackend:
             if self._closing.is_set():
                 raise NotReady("the local backend is closed")
             plan = read_plan(deployment, self._stand_ins)
+            _check_matches(route, plan.weights)
             for sentence in plan.ignored:
                 progress(sentence)
             self._start_proxy()
@@ -168,7 +171,10 @@ class LocalBackend:
         split = SplitRoute(
             weights=plan.weights,
             revision=route.revision,
-            sticky_header=route.sticky.header if route.sticky else None,
+            sticky=route.sticky,
+            matches=route.matches,
+            timeout=route.timeout,
+            retries=route.retries,
             mirror=plan.mirror.predictor if plan.mirror else None,
             mirror_percent=plan.mirror.percent if plan.mirror else 100,
         )
@@ -271,6 +277,7 @@ class LocalBackend:
         while not self._closing.wait(_WATCH_INTERVAL):
             with self._state:
                 self._note(self._proxy_watch.watch())
+                self._proxy.rotate_log()
                 for running in self._running.values():
                     for watch in running.watches:
                         self._note(watch.watch())
@@ -291,6 +298,16 @@ class LocalBackend:
             for arm in self._table.arms
         }
         return Serving(url=f"http://127.0.0.1:{self._table.split_port}", arms=arms, revision=route.revision)
+
+
+def _check_matches(route: Route, weights: Mapping[str, int]) -> None:
+    """Raises Unsupported for a match that leads to no predictor of the split."""
+    for match in route.matches:
+        if match.predictor not in weights:
+            raise Unsupported(
+                f"{match.header}: {match.value} leads to {match.predictor}, "
+                f"but the split has {', '.join(weights)}"
+            )
 
 
 def _stop(models: Iterable[PredictorServer]) -> None:

@@ -119,7 +119,9 @@ class PredictorServer:
 
     @property
     def upstream(self) -> Upstream:
-        return Upstream(self.cluster, self.spec.predictor, self.spec.root, self._front.ports.http)
+        ports = self._front.ports
+        grpc = None if self._executor else ports.grpc
+        return Upstream(self.cluster, self.spec.predictor, self.spec.root, ports.http, grpc)
 
     @property
     def grpc(self) -> str | None:
