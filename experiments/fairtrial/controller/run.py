@@ -192,13 +192,13 @@ class Controller:
         self._say(Effect.SWITCH.value, outcome)
 
     def _serve_both(self, candidate: str, until: float) -> None:
-        left = until - self._clock.now()
-        if left <= 0:
+        if self._clock.now() >= until:
             return
         serving = self._apply(self._plan.switched(candidate))  # nothing happens where both are served
+        left = format_duration(max(0, math.ceil(until - self._clock.now())))
         self._console.phase(
-            f"{candidate} serves at {serving.url}; {self._plan.baseline} is kept for "
-            f"{format_duration(math.ceil(left))} more: Ctrl-C or `fairtrial abort` returns to it"
+            f"{candidate} serves at {serving.url}; {self._plan.baseline} is kept for {left} more: "
+            "Ctrl-C or `fairtrial abort` returns to it"
         )
         while (left := until - self._clock.now()) > 0 and self._journal.last(Kind.ABORT) is None:
             self.watch_backend()

@@ -86,7 +86,7 @@ class Canary(Part):
                 ("pause", "pause"),
                 ("min_requests", "minRequests"),
             )
-            if name in self.model_fields_set and self.step_weight is None
+            if getattr(self, name) != type(self).model_fields[name].default and self.step_weight is None
         ]
         weights = [step.set_weight for step in self.steps]
         found += [

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from fairtrial.calibration.trial import against_itself
 from fairtrial.controller.progression import Shadow
 from fairtrial.errors import UsageError
 from fairtrial.experiment.model import Experiment
@@ -62,6 +63,11 @@ def test_candidates_share_their_weight_evenly(
 def test_equal_steps_share_their_pause_and_their_least_requests() -> None:
     steps = steps_of(experiment("{canary: {stepWeight: 25, pause: 3s, minRequests: 7}}", 1))
     assert [(step.pause, step.min_requests) for step in steps] == [(3.0, 7), (3.0, 7)]
+
+
+def test_a_copy_of_the_baseline_gets_what_all_candidates_had() -> None:
+    copied = against_itself(experiment("{abTest: {weights: {v1: 40, v2: 40, v3: 20}}}", 2))
+    assert [dict(step.weights) for step in steps_of(copied)] == [{"v1": 40, "v1-again": 60}]
 
 
 @pytest.mark.parametrize(
