@@ -21,7 +21,20 @@ _ROUNDS = 5
 
 #: Fields that others rest on: without them, a contradiction with them is an artefact.
 _KEYSTONES = frozenset(
-    {"kind", "quantile", "column", "role", "canary", "abTest", "deployment", "target", "unit"}
+    {
+        "kind",
+        "quantile",
+        "column",
+        "role",
+        "canary",
+        "abTest",
+        "deployment",
+        "target",
+        "unit",
+        "header",
+        "cookie",
+        "key",
+    }
 )
 
 
