@@ -16,8 +16,8 @@ from fairtrial.console.power import need_document, need_lines
 from fairtrial.experiment.defaults import filled_in
 from fairtrial.experiment.quantities import format_duration, format_rate
 from fairtrial.experiment.reading import load
-from fairtrial.planning.changes import changes
 from fairtrial.journal.entries import Effect
+from fairtrial.planning.changes import changes
 from fairtrial.planning.claims import horizon
 from fairtrial.planning.data import count_rows
 from fairtrial.planning.models import Models

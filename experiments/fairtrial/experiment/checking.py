@@ -37,6 +37,9 @@ _KEYSTONES = frozenset(
         "stepWeight",
         "maxWeight",
         "weight",
+        "header",
+        "cookie",
+        "key",
     }
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from fairtrial.experiment.base import Part, raise_mistakes
 from fairtrial.experiment.quantity_types import Duration
@@ -29,7 +29,11 @@ class Cookie(Part):
 
 
 class Sticky(Part):
-    """Keep a caller on one arm."""
+    """Keep a caller on one arm: exactly one of the three."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [name]} for name in ("header", "cookie", "key")]},
+    )
 
     header: _Token | None = Field(
         default=None,

@@ -271,7 +271,7 @@ def test_a_mistake_is_told_where_it_is(old: str, new: str, expected: str) -> Non
         (
             "  analysis",
             "  sticky: {header: x-user, key: user}\n  analysis",
-            "16:28 spec.sticky.key: header is said already; choose one of the two",
+            "16:33 spec.sticky.key: header is said already; choose one of the two",
         ),
         (
             "  analysis",

@@ -55,8 +55,8 @@ class LocalBackend:
     """Runs manifests with the processes that `launcher` describes; all its files are under `folder`.
 
     `stand_ins` are commands to run in place of images. `front_port` is the split's port (a free one unless
-    said), `access_log` where it is logged (nowhere unless said). A process may take `ready_timeout` seconds to
-    become ready, a removed predictor `drain_timeout` seconds to finish its requests.
+    said), `access_log` where it is logged (nowhere unless said). A process may take `ready_timeout` seconds
+    to become ready, a removed predictor `drain_timeout` seconds to finish its requests.
     """
 
     def __init__(
