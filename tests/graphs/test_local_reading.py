@@ -71,7 +71,6 @@ def test_a_shadow_is_a_mirror_and_no_traffic_means_all_of_it(traffic: int, perce
             'spec.protocol: SKLEARN_SERVER of node m speaks "v2" here, and this says "seldon"',
         ),
         ({"protocol": "null"}, "and this says nothing, which means seldon"),
-        ({"protocol": "tensorflow"}, 'spec.protocol: the local backend speaks "v2" and "seldon"'),
         ({"spec": "transport: grpc"}, "spec.transport: "),
         (
             {
