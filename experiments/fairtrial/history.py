@@ -18,6 +18,7 @@ from fairtrial.report.history import Event, History, Shift
 _DONE = {
     Effect.DEPLOY: "deployed",
     Effect.SHIFT: "shifted",
+    Effect.SWITCH: "switched",
     Effect.PROMOTE: "promoted",
     Effect.ROLLBACK: "rolledBack",
     Effect.HOLD: "held",
@@ -69,8 +70,8 @@ def _verdicts(entries: Sequence[Entry]) -> list[Verdict]:
 
 def _event(entry: Entry) -> Event | None:
     if entry.kind is Kind.DONE and entry.effect is not None and entry.effect in _DONE:
-        weights = entry.body.get("weights")
-        words = f"traffic: {in_words(weights)}" if weights else entry.body.get("outcome", "")
+        outcome = entry.body.get("outcome")
+        words = outcome or f"traffic: {entry.body.get('split') or in_words(entry.body['weights'])}"
         return Event(entry.time, _DONE[entry.effect], words)
     if entry.kind in (Kind.INCIDENT, Kind.FAILED):
         return Event(entry.time, "incident", entry.body["message"])
@@ -80,7 +81,7 @@ def _event(entry: Entry) -> Event | None:
 
 
 def _shift(entry: Entry) -> Shift | None:
-    if entry.kind is not Kind.DONE or entry.effect not in (Effect.DEPLOY, Effect.SHIFT):
+    if entry.kind is not Kind.DONE or entry.effect not in (Effect.DEPLOY, Effect.SHIFT, Effect.SWITCH):
         return None
     weights = {arm: percent / 100 for arm, percent in entry.body["weights"].items()}
     return Shift(entry.time, entry.body["revision"], weights)

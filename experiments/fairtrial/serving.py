@@ -14,7 +14,9 @@ from fairtrial_graphs.backends.interface import NotReady, Route, Unsupported
 from fairtrial_graphs.backends.local.backend import LocalBackend
 from fairtrial_graphs.backends.local.ports import free_ports
 from fairtrial_graphs.backends.local.process import GuardedProcess
+from fairtrial_graphs.backends.local.reading import StandIns
 from fairtrial_graphs.build import weights, with_local_uris
+from fairtrial_graphs.seldon.rules import check
 from fairtrial_graphs.seldon.text import ManifestError, read
 from fairtrial_servers.errors import ServerError
 from fairtrial_servers.formats import detect
@@ -74,19 +76,29 @@ def serve_model(
             process.stop()
 
 
-def serve_manifest(path: Path, *, port: int | None, ready: Ready) -> None:
-    """Serve a SeldonDeployment until interrupted. Raises UsageError, NotReadyError."""
+def serve_manifest(
+    path: Path, *, port: int | None, stand_ins: StandIns, ready: Ready, tell: Callable[[str], None]
+) -> None:
+    """Serve a SeldonDeployment until interrupted; `tell` gets what is to know of it before it is ready.
+
+    Raises UsageError, NotReadyError.
+    """
     try:
         deployment = with_local_uris(read(path), path.parent.absolute())
     except ManifestError as error:
         raise UsageError(str(error)) from error
+    for finding in check(deployment):
+        if not finding.refused:
+            tell(f"{path}: {finding}")
     with (
         tempfile.TemporaryDirectory(prefix="fairtrial-serve-") as folder,
-        LocalBackend(Path(folder), model_server, front_port=port) as backend,
+        LocalBackend(Path(folder), model_server, stand_ins=stand_ins, front_port=port) as backend,
     ):
         try:
-            serving = backend.apply(deployment, Route("manifest"), lambda _message: None)
-        except (NotReady, Unsupported, ServerError) as error:
+            serving = backend.apply(deployment, Route("manifest"), tell)
+        except Unsupported as error:
+            raise UsageError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
+        except (NotReady, ServerError) as error:
             raise NotReadyError(str(error)) from error
         split = weights(deployment)
         document = {

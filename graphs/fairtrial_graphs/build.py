@@ -136,6 +136,24 @@ def with_weights(deployment: SeldonDeployment, weights: Mapping[str, int]) -> Se
     )
 
 
+def with_shadow(deployment: SeldonDeployment, predictor: str, percent: int) -> SeldonDeployment:
+    """The same deployment with this predictor a shadow: it gets copies, and answers nobody.
+
+    The traffic of the others is theirs as before. Raises ValueError if there is no such predictor.
+    """
+    return _with(deployment, predictor, {"shadow": True, "traffic": percent})
+
+
+def answering(deployment: SeldonDeployment, predictor: str) -> SeldonDeployment:
+    """The same deployment with this predictor no shadow; it then has no traffic until it is given some.
+
+    Raises ValueError if there is no such predictor.
+    """
+    if any(each.name == predictor and not each.shadow for each in deployment.spec.predictors):
+        return deployment
+    return _with(deployment, predictor, {"shadow": False, "traffic": 0})
+
+
 def without(deployment: SeldonDeployment, predictor: str) -> SeldonDeployment:
     """The same deployment less one predictor; its traffic goes to the others in proportion to theirs.
 
@@ -212,6 +230,18 @@ def _component(arm: Arm) -> ComponentSpec | None:
             "metricsv2": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
         }
     return ComponentSpec(**component) if component else None
+
+
+def _with(deployment: SeldonDeployment, predictor: str, update: Mapping[str, Any]) -> SeldonDeployment:
+    if all(each.name != predictor for each in deployment.spec.predictors):
+        raise ValueError(f"no predictor called {predictor}")
+    return _with_predictors(
+        deployment,
+        [
+            each.model_copy(update=update) if each.name == predictor else each
+            for each in deployment.spec.predictors
+        ],
+    )
 
 
 def _with_predictors(deployment: SeldonDeployment, predictors: list[Predictor]) -> SeldonDeployment:

@@ -45,8 +45,16 @@ class Requests:
 
     data: Path  # .parquet, .csv or .jsonl
     target: str | None = None
-    unit: str | None = None  # column that names the unit of randomisation, sent as the sticky header
+    unit: str | None = None  # column that names the unit of randomisation, sent as `sticky` says
     exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class UnitIn:
+    """Where a request says its unit of randomisation: in a header, a cookie or a query parameter."""
+
+    kind: Literal["header", "cookie", "key"]
+    name: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class LoadPlan:
     timeout: float = 5.0  # seconds a request may take
     max_in_flight: int = 512  # at one address; further requests to it are dropped, and counted as failures
     flush_every: float = 0.5  # seconds between parts
-    sticky_header: str | None = None
+    sticky: UnitIn | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
@@ -99,5 +107,6 @@ class LoadPlan:
         raw["requests"] = Requests(
             data=Path(requests.pop("data")), exclude=tuple(requests.pop("exclude")), **requests
         )
+        raw["sticky"] = UnitIn(**raw["sticky"]) if raw["sticky"] else None
         raw["output"] = Path(raw["output"])
         return cls(**raw)

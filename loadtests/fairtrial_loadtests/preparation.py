@@ -80,6 +80,6 @@ def _address(
     plan: LoadPlan, data: Dataset, url: str, model: str, encoder: Encoder
 ) -> tuple[PreparedRequests, Connections]:
     requests = PreparedRequests(
-        url, model, encoder, headers=plan.headers, unit_header=plan.sticky_header, units=data.units
+        url, model, encoder, headers=plan.headers, unit_in=plan.sticky, units=data.units
     )
     return requests, Connections(url, plan.timeout)

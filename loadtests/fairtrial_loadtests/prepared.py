@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fairtrial_loadtests.errors import BadLoadError
 from fairtrial_loadtests.payload import Encoder
+from fairtrial_loadtests.plan import UnitIn
 from fairtrial_loadtests.v2 import model_path
 
 _MAX_BYTES = 32 << 20  # kept for one address
@@ -26,15 +27,15 @@ class PreparedRequests:
         encoder: Encoder,
         *,
         headers: Mapping[str, str],
-        unit_header: str | None = None,
+        unit_in: UnitIn | None = None,
         units: list[str | None] | None = None,
     ) -> None:
         parts = urlsplit(url)
         path = f"{model_path(url, model)}/infer"
         self.url = f"{parts.scheme}://{parts.netloc}{path}"
         self._encoder = encoder
-        self._units = units if unit_header is not None else None
-        self._unit_header = unit_header
+        self._units = units if unit_in is not None else None
+        self._unit_in = unit_in
         ours = {
             "Host": parts.netloc.rpartition("@")[2],
             "User-Agent": "fairtrial-loadtests",
@@ -46,9 +47,8 @@ class PreparedRequests:
         for name, value in lines.items():
             if not (name + value).isascii() or not (name + value).isprintable() or not name:
                 raise BadLoadError(f"The header {name!r} with the value {value!r} cannot be sent.")
-        self._head = f"POST {path} HTTP/1.1\r\n" + "".join(
-            f"{name}: {value}\r\n" for name, value in lines.items()
-        )
+        self._path = path
+        self._head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         self._kept: dict[int, bytes] = {}
         self._room = _MAX_BYTES
 
@@ -58,9 +58,23 @@ class PreparedRequests:
             return kept
         body = self._encoder.encode(row)
         unit = self._units[row] if self._units is not None else None
-        sticky = f"{self._unit_header}: {unit}\r\n" if unit is not None else ""
-        request = f"{self._head}{sticky}Content-Length: {len(body)}\r\n\r\n".encode("ascii") + body
+        query, sticky = self._said(unit)
+        head = f"POST {self._path}{query} HTTP/1.1\r\n{self._head}{sticky}Content-Length: {len(body)}\r\n\r\n"
+        request = head.encode("ascii") + body
         if self._room >= len(request):
             self._room -= len(request)
             self._kept[row] = request
         return request
+
+    def _said(self, unit: str | None) -> tuple[str, str]:
+        """The query string and the header by which a request says its unit."""
+        if unit is None or self._unit_in is None:
+            return "", ""
+        name = self._unit_in.name
+        match self._unit_in.kind:
+            case "header":
+                return "", f"{name}: {unit}\r\n"
+            case "cookie":
+                return "", f"Cookie: {name}={quote(unit)}\r\n"
+            case "key":
+                return f"?{name}={quote(unit)}", ""

@@ -1,8 +1,13 @@
 """What the local backend runs of a manifest, and what it says of the rest."""
 
+import json
+import re
+
 import pytest
 from fairtrial_graphs.backends.interface import Unsupported
+from fairtrial_graphs.backends.local.executor.graph import graph_from
 from fairtrial_graphs.backends.local.reading import Mirror, read_plan
+from fairtrial_graphs.backends.local.specs import ModelSpec, StandInSpec
 from fairtrial_graphs.build import Arm, Shadow, build
 from fairtrial_graphs.seldon.text import parse
 
@@ -34,7 +39,9 @@ def test_a_hand_written_manifest_is_read():
     container = 'image: "mlserver:1", env: [{name: OMP_NUM_THREADS, value: "2"}]'
     node = "parameters: [{name: threshold, value: '0.5', type: FLOAT}]"
     plan = read_plan(parse(manifest(container=container, node=node, predictor="replicas: 3")))
-    (model,) = plan.models
+    ((model,),) = (predictor.servers for predictor in plan.predictors)
+    assert isinstance(model, ModelSpec)
+    assert plan.predictors[0].graph is None
     assert (model.predictor, model.node, model.implementation) == ("p", "m", "SKLEARN_SERVER")
     assert (model.model_uri, model.parameters) == ("/models/m", {"threshold": "0.5"})
     assert model.env == {"OMP_NUM_THREADS": "2"}
@@ -59,8 +66,11 @@ def test_a_shadow_is_a_mirror_and_no_traffic_means_all_of_it(traffic: int, perce
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"protocol": "seldon"}, 'spec.protocol: the local backend speaks "v2" only, and this says "seldon"'),
-        ({"protocol": "null"}, "spec.protocol: the local backend"),
+        (
+            {"protocol": "seldon"},
+            'spec.protocol: SKLEARN_SERVER of node m speaks "v2" here, and this says "seldon"',
+        ),
+        ({"protocol": "null"}, "and this says nothing, which means seldon"),
         ({"spec": "transport: grpc"}, "spec.transport: "),
         (
             {
@@ -70,11 +80,8 @@ def test_a_shadow_is_a_mirror_and_no_traffic_means_all_of_it(traffic: int, perce
             },
             "spec.serverType: ",
         ),
-        (
-            {"node": "children: [{name: c, implementation: SKLEARN_SERVER, modelUri: x}]"},
-            "spec.predictors.0.graph.children: the local backend runs one model a predictor, not a graph (c)",
-        ),
-        ({"node": "type: TRANSFORMER"}, "spec.predictors.0.graph.type: the local backend runs models only"),
+        ({"node": "type: SORTER"}, "spec.predictors.0.graph.type: there is no type SORTER"),
+        ({"predictor": "annotations: {seldon.io/rest-timeout: soon}"}, "not a number of milliseconds"),
         ({"container": "args: [--x]"}, "(container m): the local backend starts its own server"),
         (
             {"container": "envFrom: [{secretRef: {name: s}}]"},
@@ -93,10 +100,82 @@ def test_what_cannot_run_here_is_refused_by_the_name_of_its_field(fields: dict[s
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_a_container_of_its_own_is_refused():
-    text = manifest().replace("implementation: SKLEARN_SERVER, modelUri: /models/m, ", "")
-    with pytest.raises(Unsupported, match="cannot run a container image; name an implementation"):
-        read_plan(parse(text))
+OWN_IMAGE = manifest(container='image: "reg/own:1", env: [{name: A, value: b}]').replace(
+    "implementation: SKLEARN_SERVER, modelUri: /models/m, ", ""
+)
+
+
+def test_an_image_without_a_stand_in_is_refused_and_told_what_to_give():
+    with pytest.raises(Unsupported) as error:
+        read_plan(parse(OWN_IMAGE), {"other:*": ["serve"]})
+    assert str(error.value) == (
+        "spec.predictors.0.graph: node m runs the image reg/own:1, which needs a stand-in on this machine; "
+        "give the command that serves it, as in --stand-in 'reg/own:1=COMMAND'"
+    )
+
+
+def test_a_stand_in_has_the_environment_that_seldon_core_gives():
+    plan = read_plan(parse(OWN_IMAGE.replace("NODE: x", "x: x")), {"reg/*": ["serve", "Own"], "*": ["never"]})
+    (server,) = plan.predictors[0].servers
+    assert isinstance(server, StandInSpec)
+    assert server.command == ("serve", "Own")
+    assert server.env["A"] == "b"
+    assert (server.env["PREDICTIVE_UNIT_ID"], server.env["PREDICTIVE_UNIT_IMAGE"]) == ("m", "reg/own:1")
+    graph = plan.predictors[0].graph
+    assert graph is not None
+    assert (graph.protocol, graph.root.type, graph.root.image) == ("v2", "MODEL", "reg/own:1")
+
+
+GRAPH = """
+apiVersion: machinelearning.seldon.io/v1
+kind: SeldonDeployment
+metadata: {name: d}
+spec:
+  protocol: v2
+  predictors:
+  - name: p
+    graph:
+      name: split
+      implementation: RANDOM_ABTEST
+      parameters: [{name: ratioA, value: "0.9", type: FLOAT}]
+      children:
+      - {name: a, implementation: SKLEARN_SERVER, modelUri: /models/a}
+      - {name: b, implementation: SKLEARN_SERVER, modelUri: /models/b}
+"""
+
+
+def test_a_graph_has_a_server_for_each_node_that_is_not_the_executor():
+    (predictor,) = read_plan(parse(GRAPH)).predictors
+    assert [server.node for server in predictor.servers] == ["a", "b"]
+    assert predictor.graph is not None
+    assert [node.type for node in predictor.graph.root.walk()] == [None, "MODEL", "MODEL"]
+    assert graph_from(json.loads(json.dumps(predictor.graph.to_dict()))) == predictor.graph
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('"0.9"', "half", 'ratioA is the share of the first child, from 0 to 1, not "half"'),
+        ("name: b, ", "name: a, ", 'another node of this graph that runs something else is called "a"'),
+        (
+            "      - {name: b, implementation: SKLEARN_SERVER, modelUri: /models/b}\n",
+            "",
+            "RANDOM_ABTEST chooses between two children, and split has 1",
+        ),
+    ],
+)
+def test_a_graph_that_cannot_be_walked_is_refused(old: str, new: str, sentence: str):
+    with pytest.raises(Unsupported, match=re.escape(sentence)):
+        read_plan(parse(GRAPH.replace(old, new)))
+
+
+def test_what_the_executor_of_seldon_core_does_not_do_is_told():
+    text = GRAPH.replace("RANDOM_ABTEST", "AVERAGE_COMBINER")
+    (sentence,) = read_plan(parse(text)).ignored
+    assert sentence == (
+        "spec.predictors.0.graph.implementation: AVERAGE_COMBINER works here, but the executor of Seldon "
+        "Core 1.17.1 has none: there split answers what the first child said"
+    )
 
 
 def test_what_seldon_core_would_refuse_is_refused_here_too_and_all_is_told_at_once():
@@ -114,4 +193,4 @@ def test_a_shared_node_name_is_no_obstacle_because_the_proxy_says_who_answered()
     deployment = build("d", [Arm("v1", "m", "I"), Arm("v2", "m", "I")], {"v1": 50, "v2": 50})
     for predictor in deployment.spec.predictors:
         predictor.graph.name = "classifier"
-    assert [model.node for model in read_plan(deployment).models] == ["classifier", "classifier"]
+    assert [predictor.root for predictor in read_plan(deployment).predictors] == ["classifier", "classifier"]

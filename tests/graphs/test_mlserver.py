@@ -104,3 +104,28 @@ def test_a_killed_server_comes_back(backend: LocalBackend, serving: Serving):
     assert infer(serving.arms["seven"].url)[0] == 200
     until(lambda: infer(serving.arms["eight"].url)[0] == 200, 60, "eight to answer again")
     assert [incident.predictor for incident in backend.incidents()] == ["eight"]
+
+
+def test_grpc_is_split_at_the_same_address_whatever_model_the_call_names(serving: Serving):
+    request = pb.ModelInferRequest(model_name="numbers", id="7")
+    tensor = request.inputs.add(name="x", shape=[1, 2], datatype="FP64")
+    tensor.contents.fp64_contents.extend([1.0, 2.0])
+    answered: set[tuple[str, str | None, str | None]] = set()
+    with grpc.insecure_channel(serving.url.removeprefix("http://")) as channel:
+        stub = GRPCInferenceServiceStub(channel)
+        for _ in range(40):
+            answer, call = stub.ModelInfer.with_call(request, timeout=10)
+            said = dict(call.initial_metadata())
+            answered.add((answer.model_name, said.get("x-fairtrial-arm"), said.get("x-fairtrial-revision")))
+        assert stub.ModelReady(pb.ModelReadyRequest(name="numbers"), timeout=10).ready
+        assert stub.ModelMetadata(pb.ModelMetadataRequest(name="numbers"), timeout=10).name in serving.arms
+    assert answered == {("seven", "seven", "r"), ("eight", "eight", "r")}
+
+
+def test_a_grpc_call_with_a_bad_message_is_the_callers_error_through_the_split(serving: Serving):
+    request = pb.ModelInferRequest(model_name="numbers")
+    request.inputs.add(name="x", shape=[1, 2], datatype="NONSENSE")
+    with grpc.insecure_channel(serving.url.removeprefix("http://")) as channel:
+        with pytest.raises(grpc.RpcError) as error:
+            GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=10)
+        assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -15,7 +15,7 @@ import pytest
 from fairtrial_graphs.backends.interface import Incident, NotReady, Route
 from fairtrial_graphs.backends.local import LocalBackend
 from fairtrial_graphs.backends.local import backend as backend_module
-from fairtrial_graphs.backends.local import model as model_module
+from fairtrial_graphs.backends.local import listening as listening_module
 from fairtrial_graphs.backends.local import proxy as proxy_module
 from fairtrial_graphs.backends.local.ports import free_ports, is_free
 from fairtrial_graphs.build import Arm, build, with_weights
@@ -156,8 +156,8 @@ def test_a_port_lost_between_its_choice_and_its_use_is_replaced(
 ):
     with occupied() as taken:
         choices = iter([(taken, *free_ports(2)), free_ports(3)])
-        monkeypatch.setattr(model_module, "free_ports", lambda _: next(choices))
-        monkeypatch.setattr(model_module, "is_free", lambda _: True)
+        monkeypatch.setattr(listening_module, "free_ports", lambda _: next(choices))
+        monkeypatch.setattr(listening_module, "is_free", lambda _: True)
         with LocalBackend(tmp_path, launcher) as backend:
             serving = backend.apply(build("d", ARMS[:1]), Route("r"), quietly)
             assert Load(serving.url, count=1).run()[0].status == 200

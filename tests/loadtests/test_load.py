@@ -15,7 +15,7 @@ import pytest
 from fairtrial_loadtests.dataset import Dataset
 from fairtrial_loadtests.errors import BadLoadError, UnreachableError
 from fairtrial_loadtests.observation import SCHEMA
-from fairtrial_loadtests.plan import Requests, Split, Target
+from fairtrial_loadtests.plan import Requests, Split, Target, UnitIn
 from fairtrial_loadtests.preparation import prepare
 from fairtrial_loadtests.recorder import Recorder
 
@@ -91,7 +91,8 @@ def test_without_headers_the_models_name_says_which_arm(server, make_plan, run_l
 
 
 def test_the_unit_goes_out_in_the_sticky_header(server, make_plan, run_load):
-    run_load(make_plan(duration=0.3, share=0.5, sticky_header="x-account", headers={"X-Team": "risk"}))
+    sticky = UnitIn("header", "x-account")
+    run_load(make_plan(duration=0.3, share=0.5, sticky=sticky, headers={"X-Team": "risk"}))
     for request in [*server.log("split"), *server.log("v1")]:
         row = int(request["body"]["inputs"][0]["data"][0])
         assert request["headers"]["x-account"] == f"user-{row % 7}"

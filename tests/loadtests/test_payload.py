@@ -7,7 +7,7 @@ import pytest
 from fairtrial_loadtests.dataset import Dataset
 from fairtrial_loadtests.errors import BadLoadError
 from fairtrial_loadtests.payload import encoder_for
-from fairtrial_loadtests.plan import Requests
+from fairtrial_loadtests.plan import Requests, UnitIn
 from fairtrial_loadtests.prepared import PreparedRequests
 from fairtrial_loadtests.v2 import ModelMetadata, TensorSpec
 from pyarrow import parquet
@@ -91,7 +91,7 @@ def test_a_prepared_request_is_a_whole_http_request_with_its_units_header(data):
     encoder = encoder_for("v1", declared(), data(a=[1.0, 2.0]))
     prepared = PreparedRequests(
         "http://example.test:81/base/", "my model", encoder,
-        headers={"X-Team": "risk"}, unit_header="x-user", units=["ann", None],
+        headers={"X-Team": "risk"}, unit_in=UnitIn("header", "x-user"), units=["ann", None],
     )  # fmt: skip
     head, _, payload = prepared[0].partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
@@ -101,6 +101,24 @@ def test_a_prepared_request_is_a_whole_http_request_with_its_units_header(data):
     )
     assert b"x-user" not in prepared[1]
     assert prepared[0] is prepared[0]
+
+
+@pytest.mark.parametrize(
+    ("way", "path", "header"),
+    [
+        (UnitIn("cookie", "who"), "/v2/models/m/infer", "Cookie: who=ann%3B%20b"),
+        (UnitIn("key", "who"), "/v2/models/m/infer?who=ann%3B%20b", None),
+    ],
+)
+def test_a_unit_may_go_out_in_a_cookie_or_a_query_parameter(data, way, path, header):
+    encoder = encoder_for("v1", declared(), data(a=[1.0, 2.0]))
+    prepared = PreparedRequests(
+        "http://a.test", "m", encoder, headers={}, unit_in=way, units=["ann; b", None]
+    )
+    lines = prepared[0].partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    assert lines[0] == f"POST {path} HTTP/1.1"
+    assert [line for line in lines if line.startswith("Cookie")] == ([header] if header else [])
+    assert b"who" not in prepared[1].partition(b"\r\n\r\n")[0]
 
 
 def test_what_is_kept_is_bounded(data, monkeypatch):

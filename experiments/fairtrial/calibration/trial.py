@@ -18,6 +18,7 @@ from fairtrial.errors import NotReadyError, UsageError
 from fairtrial.evidence.builder import EvidenceBuilder
 from fairtrial.experiment.arms import Candidate
 from fairtrial.experiment.model import Experiment
+from fairtrial.experiment.strategy import AbTest, Strategy
 from fairtrial.journal.folder import RunFolder
 from fairtrial.judge.evidence import Evidence
 from fairtrial.judge.spec import JudgeSpec
@@ -37,7 +38,11 @@ def against_itself(experiment: Experiment) -> Experiment:
         raise UsageError("calibrate copies the baseline: say its modelUri rather than spec.deployment")
     fields = {name: value for name, value in spec.baseline if name != "name"}
     copy = Candidate.model_construct(**fields, name=_name_of_copy(spec.baseline.name))
-    changed = spec.model_copy(update={"candidates": (copy,)})
+    strategy = spec.strategy
+    if strategy.ab_test is not None and strategy.ab_test.weights is not None:  # they name the candidates
+        share = 100 - strategy.ab_test.weights[spec.baseline.name]
+        strategy = Strategy(ab_test=AbTest(weight=share))
+    changed = spec.model_copy(update={"candidates": (copy,), "strategy": strategy})
     return experiment.model_copy(update={"spec": changed})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from fairtrial.console.power import need_document, need_lines
 from fairtrial.experiment.defaults import filled_in
 from fairtrial.experiment.quantities import format_duration, format_rate
 from fairtrial.experiment.reading import load
+from fairtrial.journal.entries import Effect
 from fairtrial.planning.changes import changes
 from fairtrial.planning.claims import horizon
 from fairtrial.planning.data import count_rows
 from fairtrial.planning.models import Models
 from fairtrial.planning.needs import Needs, needs_of
 from fairtrial.planning.plan import Plan, plan_of
-from fairtrial.planning.words import in_words
+from fairtrial.planning.words import split_in_words
 
 
 @click.command("plan")
@@ -75,7 +77,9 @@ def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
         limits = (
             f", at least {format_duration(step.pause)} and {step.min_requests} requests" if step.pause else ""
         )
-        yield f"  {step.revision:12} {in_words(step.weights)}{limits}"
+        yield f"  {step.revision:12} {split_in_words(step)}{limits}"
+    if plan.keep_for is not None:
+        yield f"  {'on PROMOTE':12} {plan.describe(Effect.SWITCH, plan.candidates[0])}"
     yield ""
     pairs, smaller = horizon(plan.experiment, plan.steps)
     yield "sends"
@@ -107,7 +111,15 @@ def _document(plan: Plan, needs: list[Needs]) -> dict[str, Any]:
     pairs, smaller = horizon(plan.experiment, plan.steps)
     return {
         "experiment": plan.experiment.model_dump(mode="json", by_alias=True),
-        "steps": [{"revision": s.revision, "weights": dict(s.weights)} for s in plan.steps],
+        "steps": [
+            {
+                "revision": step.revision,
+                "weights": dict(step.weights),
+                "shadow": asdict(step.shadow) if step.shadow else None,
+            }
+            for step in plan.steps
+        ],
+        "keepFor": plan.keep_for,
         "horizon": {"pairs": pairs, "requestsOfSmallerArm": smaller},
         "metrics": {
             m.name: {"maxObservations": m.max_observations, "paired": m.paired} for m in plan.claims.metrics

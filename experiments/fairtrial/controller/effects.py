@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from fairtrial.journal.entries import Effect, Kind
+from fairtrial.journal.entries import Effect, Entry, Kind
 from fairtrial.journal.store import Journal
 
 
@@ -24,5 +24,10 @@ def effect(journal: Journal, what: Effect, **details: Any) -> Generator[dict[str
     journal.append(Kind.DONE, details, effect=what)
 
 
+def done(journal: Journal, what: Effect) -> Entry | None:
+    """The entry that says that this effect has happened."""
+    return next((entry for entry in journal.entries(Kind.DONE) if entry.effect is what), None)
+
+
 def is_done(journal: Journal, what: Effect) -> bool:
-    return any(entry.effect is what for entry in journal.entries(Kind.DONE))
+    return done(journal, what) is not None

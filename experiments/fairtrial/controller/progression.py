@@ -9,13 +9,22 @@ from fairtrial.judge.verdict import Decision, Verdict
 
 
 @dataclass(frozen=True)
+class Shadow:
+    """An arm that gets copies of the split's requests, whose answers nobody sees."""
+
+    arm: str
+    percent: int
+
+
+@dataclass(frozen=True)
 class Step:
     """One stage of a strategy: how the split divides traffic, and what it takes to go on."""
 
     revision: str  # label of the split; observations through it carry it as their segment
-    weights: Mapping[str, int]  # predictor -> percent; sums to 100
+    weights: Mapping[str, int]  # arm -> percent of the answers, 0 for one that answers nobody; sums to 100
     pause: float  # seconds of load before the next step may begin
     min_requests: int  # requests that each candidate must have answered in this step
+    shadow: Shadow | None = None
 
 
 @dataclass(frozen=True)

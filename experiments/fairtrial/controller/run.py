@@ -7,7 +7,9 @@ effects are still owed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from fairtrial_graphs.backends.interface import Backend, NotReady, Route, Serving, Unsupported
 from fairtrial_graphs.seldon.types import SeldonDeployment
@@ -17,11 +19,12 @@ from fairtrial_servers.errors import ServerError
 
 from fairtrial.clock import Clock
 from fairtrial.console.interface import Console
-from fairtrial.controller.effects import effect, is_done
+from fairtrial.controller.effects import done, effect, is_done
 from fairtrial.controller.load_session import Load, LoadSession, StartableLoad
-from fairtrial.controller.progression import Position, advance
+from fairtrial.controller.progression import Position, Step, advance
 from fairtrial.errors import AbortedError, NotReadyError
 from fairtrial.evidence.sources import read_part
+from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal, JournalError
@@ -30,9 +33,11 @@ from fairtrial.judge.verdict import Verdict
 from fairtrial.judging import Judgement, StreamJudge
 from fairtrial.planning.load import load_plan
 from fairtrial.planning.plan import Plan
-from fairtrial.planning.words import in_words
+from fairtrial.planning.words import split_in_words
 from fairtrial.registry.interface import Registry
 from fairtrial.report.history import Event
+
+_POLL_SECONDS = 0.2  # while the baseline is kept
 
 
 class Controller:
@@ -83,6 +88,8 @@ class Controller:
         if self._journal.last(Kind.VERDICT) is None:
             self._journal.append(Kind.VERDICT, verdict_to_dict(final))
         action = self._plan.action(final.decision)
+        if action is Effect.PROMOTE and self._plan.keep_for is not None:
+            self._exchange(final.candidate, self._plan.keep_for)
         self._act(action, final.candidate)
         if action is Effect.PROMOTE:
             self._register(final)
@@ -119,10 +126,10 @@ class Controller:
             self._console.phase("asking whether the model registry answers")
             self._registry.check()
         self._console.phase("starting the model servers and the proxy")
-        with effect(self._journal, Effect.DEPLOY, revision=step.revision, weights=dict(step.weights)):
+        with effect(self._journal, Effect.DEPLOY, **_told(step)):
             serving = self._apply(self._plan.at_step(self._position.step))
         self._deployed = True
-        self._say("deployed", f"{serving.url} serves {in_words(step.weights)}")
+        self._say("deployed", f"{serving.url} serves {split_in_words(step)}")
         session = LoadSession(
             lambda: self._next_load(serving), self._clock, interrupt=self._watch, incident=self._incident
         )
@@ -153,6 +160,49 @@ class Controller:
         with effect(self._journal, what, outcome=outcome):
             self._apply(self._plan.after(what, self._position.step, candidate))
         self._say(what.value, outcome)
+
+    def _exchange(self, candidate: str, keep_for: float) -> None:
+        """Switch to the candidate, and stay ready for `keep_for` seconds to return to the baseline at once.
+
+        The time counts from the switch, whoever made it: what passed while the run was cut off is over.
+        A signal ends the run as `fairtrial abort` does, and is journalled as it: a run that is killed on its
+        way back goes on that way. Raises AbortedError.
+        """
+        if is_done(self._journal, Effect.PROMOTE):
+            return
+        try:
+            self._raise_if_aborted()
+            if not is_done(self._journal, Effect.SWITCH):
+                self._switch(candidate)
+            switched = done(self._journal, Effect.SWITCH)
+            assert switched is not None, "it was switched just now"
+            self._serve_both(candidate, switched.time + keep_for)
+        except KeyboardInterrupt:
+            self._journal.append(Kind.ABORT)
+        self._raise_if_aborted()
+
+    def _switch(self, candidate: str) -> None:
+        self._console.phase(self._plan.doing(Effect.SWITCH, candidate))
+        outcome = self._plan.describe(Effect.SWITCH, candidate)
+        weights = {self._plan.baseline: 0, candidate: 100}
+        with effect(
+            self._journal, Effect.SWITCH, outcome=outcome, revision=Effect.SWITCH.value, weights=weights
+        ):
+            self._apply(self._plan.switched(candidate))
+        self._say(Effect.SWITCH.value, outcome)
+
+    def _serve_both(self, candidate: str, until: float) -> None:
+        if self._clock.now() >= until:
+            return
+        serving = self._apply(self._plan.switched(candidate))  # nothing happens where both are served
+        left = format_duration(max(0, math.ceil(until - self._clock.now())))
+        self._console.phase(
+            f"{candidate} serves at {serving.url}; {self._plan.baseline} is kept for {left} more: "
+            "Ctrl-C or `fairtrial abort` returns to it"
+        )
+        while (left := until - self._clock.now()) > 0 and self._journal.last(Kind.ABORT) is None:
+            self.watch_backend()
+            self._clock.sleep(min(left, _POLL_SECONDS))
 
     def _register(self, final: Verdict) -> None:
         """Make the promotion known. After the traffic: a registry must not name what does not serve."""
@@ -205,9 +255,9 @@ class Controller:
 
     def _shift(self) -> None:
         step = self._plan.steps[self._position.step]
-        with effect(self._journal, Effect.SHIFT, revision=step.revision, weights=dict(step.weights)):
+        with effect(self._journal, Effect.SHIFT, **_told(step)):
             self._apply(self._plan.at_step(self._position.step))
-        self._say("shifted", f"traffic: {in_words(step.weights)}")
+        self._say("shifted", f"traffic: {split_in_words(step)}")
 
     def _apply(self, wanted: tuple[SeldonDeployment, Route]) -> Serving:
         try:
@@ -228,6 +278,9 @@ class Controller:
 
     def _watch(self) -> None:
         self.watch_backend()
+        self._raise_if_aborted()
+
+    def _raise_if_aborted(self) -> None:
         if self._journal.last(Kind.ABORT) is not None:
             raise AbortedError(f"run {self._folder.id} was aborted on request")
 
@@ -237,3 +290,8 @@ class Controller:
 
     def _say(self, kind: str, message: str) -> None:
         self._console.event(Event(self._clock.now(), kind, message))
+
+
+def _told(step: Step) -> dict[str, Any]:
+    """What the journal says of a step that is being served."""
+    return {"revision": step.revision, "weights": dict(step.weights), "split": split_in_words(step)}

@@ -1,4 +1,4 @@
-"""Where observations come from: the parts of a run's folder, or a file of any common format."""
+"""Where observations come from: a run's folder, a split's access log, or a file of any common format."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from fairtrial.errors import UsageError
+from fairtrial.evidence.access_log import AccessLogs, is_access_log
 from fairtrial.evidence.arrow import RecordBatch, Tabular, numbers
 from fairtrial.evidence.builder import REQUIRED
 from fairtrial.evidence.files import empty, open_file
@@ -106,10 +107,12 @@ def open_source(
     columns: those wanted beside the documented ones; all by default.
     progress: told how many rows have been sorted, if they are not in order of time.
     """
-    if path.is_dir():
-        return PartsFolder(path, columns)
     if not path.exists():
         raise UsageError(f"{path}: there is no such file")
+    if is_access_log(path):
+        return AccessLogs(path, progress=progress)
+    if path.is_dir():
+        return PartsFolder(path, columns)
     return ObservationFile(path, columns, progress=progress)
 
 

@@ -21,7 +21,26 @@ _ROUNDS = 5
 
 #: Fields that others rest on: without them, a contradiction with them is an artefact.
 _KEYSTONES = frozenset(
-    {"kind", "quantile", "column", "role", "canary", "abTest", "deployment", "target", "unit"}
+    {
+        "kind",
+        "quantile",
+        "column",
+        "role",
+        "deployment",
+        "target",
+        "unit",
+        "canary",
+        "abTest",
+        "shadow",
+        "blueGreen",
+        "steps",
+        "stepWeight",
+        "maxWeight",
+        "weight",
+        "header",
+        "cookie",
+        "key",
+    }
 )
 
 
@@ -99,5 +118,8 @@ def _has(data: Any, path: Path) -> bool:
 def _hollow(mistake: Mistake, dropped: set[Path]) -> bool:
     """Whether the mistake rests on a field that was taken away."""
     return any(
-        path[-1] in _KEYSTONES and mistake.path[: len(path) - 1] == path[:-1] for path in dropped if path
+        (path[-1] in _KEYSTONES and mistake.path[: len(path) - 1] == path[:-1])
+        or (path[-2:-1] == ("weights",) and mistake.path == path[:-1])  # they no longer sum to 100
+        for path in dropped
+        if path
     )

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from fairtrial.experiment.analysis import Analysis
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.model import Experiment
+from fairtrial.experiment.strategy import Canary
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ def _idle(part: BaseModel, name: str) -> bool:
     """What has no effect: the margin of the role that a metric does not have, a design that is not used."""
     if isinstance(part, Analysis) and name in ("looks", "spending"):
         return part.method != "groupSequential"
+    if isinstance(part, Canary):
+        return part.steps is not None
     return isinstance(part, Metric) and name == (
         "max_regression" if part.role == "objective" else "min_effect"
     )

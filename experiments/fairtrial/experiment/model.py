@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlparse
@@ -13,6 +14,7 @@ from fairtrial.experiment.arms import Baseline, Candidate
 from fairtrial.experiment.base import DnsLabel, Part, raise_mistakes
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.promotion import Promotion
+from fairtrial.experiment.stickiness import Sticky
 from fairtrial.experiment.strategy import AbTest, Strategy
 from fairtrial.experiment.traffic import Traffic
 
@@ -27,17 +29,6 @@ class Metadata(Part):
         default="experiment",
         description="The experiment's name, and its SeldonDeployment's. Default: experiment.",
         examples=["wine"],
-    )
-
-
-class Sticky(Part):
-    """Keep a caller on one arm."""
-
-    header: str = Field(
-        pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
-        max_length=100,
-        description="Requests with the same value of this header go to the same arm.",
-        examples=["x-user"],
     )
 
 
@@ -75,7 +66,8 @@ class Spec(Part):
     )
     sticky: Sticky | None = Field(
         default=None,
-        description="Keep a caller on one arm. Default: each request is sent either way at random.",
+        description="Keep a caller on one arm: by a header, a cookie or a key, one of the three. "
+        "Default: each request is sent either way at random.",
         examples=[{"header": "x-user"}],
     )
     metrics: tuple[Metric, ...] = Field(
@@ -135,19 +127,23 @@ class Spec(Part):
     @field_validator("strategy")
     @classmethod
     def _enough_for_all(cls, strategy: Strategy, info: ValidationInfo) -> Strategy:
-        arms = len(info.data.get("candidates", ()))
-        canary, ab_test = strategy.canary, strategy.ab_test
-        shares: list[tuple[tuple[str | int, ...], int | None]] = []
-        if canary is not None:
-            shares = [(("canary", "steps", i, "setWeight"), s.set_weight) for i, s in enumerate(canary.steps)]
-        elif ab_test is not None:
-            shares = [(("abTest", "weight"), ab_test.weight)]
-        raise_mistakes(
-            (path, f"{arms} candidates need at least {arms}%, one each; it is {share}%")
-            for path, share in shares
-            if share is not None and share < arms
-        )
+        if "baseline" in info.data and "candidates" in info.data:
+            candidates = tuple(candidate.name for candidate in info.data["candidates"])
+            raise_mistakes(_of_strategy(strategy, info.data["baseline"].name, candidates))
         return strategy
+
+    @field_validator("traffic")
+    @classmethod
+    def _reaches_all(cls, traffic: Traffic, info: ValidationInfo) -> Traffic:
+        strategy = info.data.get("strategy")
+        alone = strategy.without_users if isinstance(strategy, Strategy) else None
+        if alone is not None:
+            no_pairs = f"{alone} sends no users to the candidate, so that only replayed pairs can judge it"
+            if not traffic.load_test.paired:
+                raise_mistakes([(("loadTest", "paired"), no_pairs)])
+            if traffic.load_test.split_share == 1:
+                raise_mistakes([(("loadTest", "splitShare"), f"{no_pairs}; 100% leaves none")])
+        return traffic
 
     @field_validator("metrics")
     @classmethod
@@ -176,6 +172,41 @@ class Spec(Part):
                 if not isinstance(seconds, str) and seconds >= horizon
             )
         return analysis
+
+
+def _of_strategy(
+    strategy: Strategy, baseline: str, candidates: tuple[str, ...]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What does not go together with the arms."""
+    canary, ab_test = strategy.canary, strategy.ab_test
+    arms = len(candidates)
+    shares: list[tuple[tuple[str | int, ...], int | None]] = []
+    if canary is not None and canary.steps is not None:
+        shares = [(("canary", "steps", i, "setWeight"), s.set_weight) for i, s in enumerate(canary.steps)]
+    elif canary is not None:
+        shares = [(("canary", "stepWeight"), canary.step_weight)]
+    elif ab_test is not None:
+        shares = [(("abTest", "weight"), ab_test.weight)]
+    for path, share in shares:
+        if share is not None and share < arms:
+            yield path, f"{arms} candidates need at least {arms}%, one each; it is {share}%"
+    if ab_test is not None and ab_test.weights is not None:
+        yield from _of_weights(ab_test.weights, (baseline, *candidates))
+    if strategy.shadow is not None and arms > 1:
+        yield ("shadow",), f"Seldon Core takes one shadow at most, and there are {arms} candidates"
+    if strategy.blue_green is not None and arms > 1:
+        yield ("blueGreen",), f"blueGreen exchanges two versions, and there are {arms} candidates"
+
+
+def _of_weights(
+    weights: Mapping[str, int], arms: tuple[str, ...]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    strangers = [name for name in weights if name not in arms]
+    for name in strangers:
+        yield ("abTest", "weights", name), f"no arm is called so; there are {', '.join(arms)}"
+    lacking = [name for name in arms if name not in weights]
+    if lacking and not strangers:
+        yield ("abTest", "weights"), f"say a weight for {' and '.join(lacking)} too"
 
 
 def _of_arm(arm: Baseline | Candidate, deployment: str | None) -> list[tuple[tuple[str | int, ...], str]]:

@@ -28,6 +28,7 @@ class Effect(StrEnum):
     LOAD = "load"
     SHIFT = "shift"
     STOP_LOAD = "stopLoad"
+    SWITCH = "switch"  # all traffic to the candidate, the baseline kept beside it for a while
     PROMOTE = "promote"
     ROLLBACK = "rollback"
     HOLD = "hold"  # leave the split as it is

@@ -61,7 +61,8 @@ def _metric(
     observations = pairs if paired else smaller_arm
     if by_unit and users is not None:
         least = min(min(step.weights.values()) for step in steps) / 100
-        observations = min(observations, round(users * least))  # a user stays with an arm
+        # A user stays with an arm; where the split sends nobody to one, pairs bring all users to both.
+        observations = min(observations, round(users * least) if least else users)
     return MetricSpec(
         name=metric.name,
         kind=Kind(metric.kind),

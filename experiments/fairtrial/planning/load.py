@@ -5,10 +5,11 @@ from __future__ import annotations
 from fairtrial_graphs.backends.interface import Serving
 from fairtrial_loadtests.observation import SCHEMA
 from fairtrial_loadtests.parts import next_arrival
-from fairtrial_loadtests.plan import Arrivals, LoadPlan, Requests, Split, Target
+from fairtrial_loadtests.plan import Arrivals, LoadPlan, Requests, Split, Target, UnitIn
 
 from fairtrial.errors import UsageError
 from fairtrial.experiment.model import Experiment
+from fairtrial.experiment.stickiness import Sticky
 from fairtrial.journal.folder import RunFolder
 
 
@@ -47,8 +48,17 @@ def load_plan(experiment: Experiment, serving: Serving, folder: RunFolder) -> Lo
         first_part=first_part,
         timeout=load.timeout,
         max_in_flight=load.max_in_flight,
-        sticky_header=spec.sticky.header if spec.sticky else None,
+        sticky=_sent_as(spec.sticky) if spec.sticky else None,
     )
+
+
+def _sent_as(sticky: Sticky) -> UnitIn:
+    if sticky.cookie is not None:
+        return UnitIn("cookie", sticky.cookie.name)
+    if sticky.key is not None:
+        return UnitIn("key", sticky.key)
+    assert sticky.header is not None
+    return UnitIn("header", sticky.header)
 
 
 def _says_target(experiment: Experiment) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairtrial_graphs.backends.interface import Route, Sticky
-from fairtrial_graphs.build import with_weights, without
+from fairtrial_graphs.backends.interface import Cookie, Route, Sticky
+from fairtrial_graphs.build import answering, with_shadow, with_weights, without
 from fairtrial_graphs.seldon.types import SeldonDeployment
 
 from fairtrial.controller.progression import Step
 from fairtrial.errors import UsageError
 from fairtrial.experiment.model import Experiment
+from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect
 from fairtrial.judge.spec import JudgeSpec
 from fairtrial.judge.verdict import Decision
@@ -43,7 +44,22 @@ class Plan:
     def at_step(self, number: int) -> tuple[SeldonDeployment, Route]:
         """What is to be served during a step."""
         step = self.steps[number]
-        return with_weights(self.deployment, step.weights), self._route(step.revision)
+        deployment, weights = self.deployment, dict(step.weights)
+        if step.shadow is not None:
+            deployment = with_shadow(deployment, step.shadow.arm, step.shadow.percent)
+            del weights[step.shadow.arm]
+        return with_weights(deployment, weights), self._route(step.revision)
+
+    @property
+    def keep_for(self) -> float | None:
+        """Seconds for which the baseline is kept beside the candidate that replaced it; None: it is not."""
+        blue_green = self.experiment.spec.strategy.blue_green
+        return blue_green.keep_for if blue_green is not None else None
+
+    def switched(self, candidate: str) -> tuple[SeldonDeployment, Route]:
+        """The candidate in service, and the baseline beside it, without traffic."""
+        weights = {self.baseline: 0, candidate: 100}
+        return with_weights(self.deployment, weights), self._route(Effect.SWITCH.value)
 
     def after(self, action: Effect, step: int, candidate: str) -> tuple[SeldonDeployment, Route]:
         """What is to be served once the verdict on this candidate, reached at `step`, is acted upon.
@@ -72,12 +88,19 @@ class Plan:
         """What is being done, in words."""
         if action is Effect.HOLD:
             return "leaving the split as it is"
+        if action is Effect.SWITCH:
+            return f"switching to {candidate}"
         return f"promoting {candidate}" if action is Effect.PROMOTE else f"returning to {self.baseline}"
 
     def describe(self, action: Effect, candidate: str) -> str:
         """What it means for users once it is done, in words."""
         if action is Effect.HOLD:
             return "the split stays as it is"
+        if action is Effect.SWITCH:
+            kept = format_duration(self.keep_for or 0.0)
+            return f"all traffic goes to {candidate}; {self.baseline} is kept for {kept} to return to"
+        if action is Effect.PROMOTE and self.keep_for is not None:
+            return f"all traffic goes to {candidate}; {self.baseline} is removed"
         return f"all traffic goes to {candidate if action is Effect.PROMOTE else self.baseline}"
 
     def artifacts(self, candidate: str) -> Path:
@@ -89,7 +112,10 @@ class Plan:
 
     def _route(self, revision: str) -> Route:
         sticky = self.experiment.spec.sticky
-        return Route(revision, Sticky(sticky.header) if sticky else None)
+        if sticky is None:
+            return Route(revision)
+        cookie = Cookie(sticky.cookie.name, round(sticky.cookie.ttl)) if sticky.cookie else None
+        return Route(revision, Sticky(sticky.header, cookie, sticky.key))
 
 
 def plan_of(experiment: Experiment, models: Models | None = None) -> Plan:
@@ -104,4 +130,10 @@ def plan_of(experiment: Experiment, models: Models | None = None) -> Plan:
     data = experiment.folder / requests.data
     users = count_distinct(data, requests.unit) if requests.unit is not None else None
     claims = claims_of(experiment, steps, count_rows(data), users)
-    return Plan(experiment, deployment_of(experiment, models), steps, claims, models)
+    deployment = deployment_of(experiment, models)
+    for arm in (
+        claims.baseline,
+        *claims.candidates,
+    ):  # who answers is the strategy's to say, as the weights are
+        deployment = answering(deployment, arm)
+    return Plan(experiment, deployment, steps, claims, models)

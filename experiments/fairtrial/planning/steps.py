@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairtrial.controller.progression import Step
+from fairtrial.controller.progression import Shadow, Step
 from fairtrial.experiment.model import Experiment
 
 
@@ -12,16 +12,32 @@ def steps_of(experiment: Experiment) -> tuple[Step, ...]:
     """The splits that the run goes through, in order; at least one."""
     spec = experiment.spec
     candidates = [candidate.name for candidate in spec.candidates]
-    canary, ab_test = spec.strategy.canary, spec.strategy.ab_test
+    baseline = spec.baseline.name
+    canary, ab_test, shadow = spec.strategy.canary, spec.strategy.ab_test, spec.strategy.shadow
     if canary is not None:
-        stages = [(step.set_weight, step.pause, step.min_requests) for step in canary.steps]
-    else:
-        assert ab_test is not None, "the model holds exactly one strategy"
-        stages = [(ab_test.weight or 100 - 100 // (len(candidates) + 1), 0.0, 0)]
-    return tuple(
-        Step(f"step-{i}", {spec.baseline.name: 100 - weight, **_shared(weight, candidates)}, pause, least)
-        for i, (weight, pause, least) in enumerate(stages, start=1)
+        return tuple(
+            Step(
+                f"step-{i}", _divided(baseline, candidates, stage.set_weight), stage.pause, stage.min_requests
+            )
+            for i, stage in enumerate(canary.stages, start=1)
+        )
+    if ab_test is not None:
+        weights = (
+            {name: ab_test.weights[name] for name in (baseline, *candidates)} if ab_test.weights else None
+        )
+        share = ab_test.weight or 100 - 100 // (len(candidates) + 1)
+        return (Step("step-1", weights or _divided(baseline, candidates, share), 0.0, 0),)
+    blue_green = spec.strategy.blue_green
+    percent = shadow.percent if shadow is not None else 100
+    unseen = shadow is not None or (blue_green is not None and blue_green.preview == "shadow")
+    (candidate,) = candidates
+    return (
+        Step("step-1", {baseline: 100, candidate: 0}, 0.0, 0, Shadow(candidate, percent) if unseen else None),
     )
+
+
+def _divided(baseline: str, candidates: Sequence[str], share: int) -> dict[str, int]:
+    return {baseline: 100 - share, **_shared(share, candidates)}
 
 
 def _shared(weight: int, candidates: Sequence[str]) -> dict[str, int]:

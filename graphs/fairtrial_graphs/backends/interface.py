@@ -17,10 +17,39 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Cookie:
+    """A caller without it is given one, with a value of its own, for `ttl` seconds."""
+
+    name: str
+    ttl: int
+
+
+@dataclass(frozen=True)
 class Sticky:
-    """Keep a caller on one arm: requests with the same value of this header go the same way."""
+    """Keep a caller on one arm: requests with the same value of this go the same way.
+
+    Exactly one of the three. A request without the header or key is sent either way at random.
+    """
+
+    header: str | None = None
+    cookie: Cookie | None = None
+    key: str | None = None  # parameter of the query string
+
+    def __post_init__(self) -> None:
+        if sum(way is not None for way in (self.header, self.cookie, self.key)) != 1:
+            raise ValueError("Sticky takes one of header, cookie and key")
+
+
+@dataclass(frozen=True)
+class HeaderMatch:
+    """Requests with exactly this value of a header go to one predictor, whatever the weights.
+
+    They are no part of the trial: their answers carry no revision.
+    """
 
     header: str
+    value: str
+    predictor: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +58,9 @@ class Route:
 
     revision: str  # answers carry it in x-fairtrial-revision: which split was in force
     sticky: Sticky | None = None
+    matches: Sequence[HeaderMatch] = ()  # the first that fits is taken
+    timeout: float = 0.0  # seconds until a request is answered with 504; 0: the caller decides
+    retries: int = 0  # times a request is sent again to the same arm when it could not be delivered or failed
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ from fairtrial_servers.runtime import check_id
 from fairtrial_servers.serving.grpc_messages import to_request, to_response
 from fairtrial_servers.serving.inference import Inference
 
+#: What this names is answered in place of the message's own model.
+MODEL_METADATA = "x-fairtrial-model"
+
 logger = logging.getLogger("fairtrial.servers")
 
 _CODES = {
@@ -52,7 +55,7 @@ class _Servicer(InferenceServicer):
         return await context.abort(code, sentence)
 
     async def _infer(self, request: pb.ModelInferRequest, context: Any) -> pb.ModelInferResponse:
-        name, version = request.model_name, request.model_version or None
+        name, version = _model_name(request, context), request.model_version or None
         raw = bool(request.raw_input_contents)
         runtime = await self._inference.find(name, version)
         if runtime is None:
@@ -72,13 +75,28 @@ class _Servicer(InferenceServicer):
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InferenceError(f"the request cannot be read: {reason}") from error
 
+    async def ModelMetadata(
+        self, request: pb.ModelMetadataRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> Any:
+        request.name = _model_name(request, context)
+        return await super().ModelMetadata(request, context)
+
     async def ModelReady(
         self, request: pb.ModelReadyRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> Any:
+        request.name = _model_name(request, context)
         try:
             return await super().ModelReady(request, context)
         except ModelNotFound as error:  # MLServer leaves it to gRPC, which calls it unknown
             await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+
+
+def _model_name(request: Any, context: Any) -> str:
+    """The model that is asked: a proxy that splits calls over arms says it in the metadata."""
+    for key, value in context.invocation_metadata() or ():
+        if key == MODEL_METADATA:
+            return value
+    return request.model_name if isinstance(request, pb.ModelInferRequest) else request.name
 
 
 class _NotOurs(logging.Filter):

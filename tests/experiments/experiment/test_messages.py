@@ -64,8 +64,8 @@ def test_the_file_itself_has_no_mistake() -> None:
         ),
         (
             "canary: {steps: [{setWeight: 10}, {setWeight: 50}]}",
-            "blueGreen: {}, abTest: {}",
-            "8:14 spec.strategy.blueGreen: unknown field; known here: canary, abTest",
+            "rolling: {}, abTest: {}",
+            "8:14 spec.strategy.rolling: unknown field; known here: canary, abTest, shadow, blueGreen",
         ),
         (
             "2m,",
@@ -192,7 +192,7 @@ def test_a_mistake_is_told_where_it_is(old: str, new: str, expected: str) -> Non
         (
             "steps: [{setWeight: 10}, {setWeight: 50}]}}",
             "steps: [{setWeight: 10}]}, abTest: {weight: 50%}}",
-            "8:13 spec.strategy: expected exactly one strategy, canary or abTest",
+            "8:13 spec.strategy: expected exactly one strategy: canary, abTest, shadow or blueGreen",
         ),
         (
             "canary: {steps: [{setWeight: 10}, {setWeight: 50}]}",
@@ -269,6 +269,21 @@ def test_a_mistake_is_told_where_it_is(old: str, new: str, expected: str) -> Non
             '16:20 spec.sticky.header: expected the name of an HTTP header, got the text "a b"',
         ),
         (
+            "  analysis",
+            "  sticky: {header: x-user, key: user}\n  analysis",
+            "16:33 spec.sticky.key: header is said already; choose one of the two",
+        ),
+        (
+            "  analysis",
+            "  sticky: {}\n  analysis",
+            "16:11 spec.sticky: say what names the caller: one of header, cookie and key",
+        ),
+        (
+            "  analysis",
+            "  sticky: {cookie: {name: who, ttl: 10ms}}\n  analysis",
+            "16:37 spec.sticky.cookie.ttl: expected at least 1s",
+        ),
+        (
             "metadata",
             "merge: &m {a: 1}\nmetadata",
             "3:1 merge: unknown field; known here: apiVersion, kind, metadata, spec",
@@ -279,6 +294,90 @@ def test_contradictions_between_fields_are_told_too(old: str, new: str, expected
     found = changed(old, new)
     assert expected in found
     assert len(found) == 1
+
+
+_CANARY = "canary: {steps: [{setWeight: 10}, {setWeight: 50}]}"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        (
+            "canary: {}",
+            "8:22 spec.strategy.canary: expected steps, such as [{setWeight: 10}], "
+            "or stepWeight and maxWeight",
+        ),
+        (
+            "canary: {steps: [{setWeight: 10}], stepWeight: 10}",
+            "8:61 spec.strategy.canary.stepWeight: steps say the weights already; remove one of the two",
+        ),
+        (
+            "canary: {steps: [{setWeight: 10}], pause: 5s}",
+            "8:56 spec.strategy.canary.pause: belongs to stepWeight; each of the steps says its own",
+        ),
+        (
+            "canary: {stepWeight: 20, maxWeight: 10}",
+            "8:50 spec.strategy.canary.maxWeight: the last weight must not be below the first, "
+            "and 10 is below 20",
+        ),
+        (
+            "canary: {stepWeight: 60}",
+            "8:35 spec.strategy.canary.stepWeight: the last weight must not be below the first, "
+            "and 50, the default, is below 60",
+        ),
+        (
+            "abTest: {weights: {v1: 50, v2: 40}}",
+            "8:32 spec.strategy.abTest.weights: weights sum to 100, and these to 90",
+        ),
+        (
+            "abTest: {weight: 50, weights: {v1: 50, v2: 50}}",
+            "8:31 spec.strategy.abTest.weight: weights say each arm's share already; remove one of the two",
+        ),
+        (
+            "abTest: {weights: {v1: 50, v3: 50}}",
+            "8:45 spec.strategy.abTest.weights.v3: no arm is called so; there are v1, v2",
+        ),
+        ("abTest: {weights: {v1: 100}}", "8:32 spec.strategy.abTest.weights: say a weight for v2 too"),
+        (
+            "abTest: {weights: {v1: 50, v2: 500}}",
+            "8:45 spec.strategy.abTest.weights.v2: expected a whole percentage from 1 to 100, such as 10, "
+            "got the number 500",
+        ),
+        (
+            "shadow: {percent: 0}",
+            "8:32 spec.strategy.shadow.percent: expected a whole percentage from 1 to 100, such as 10, "
+            "got the number 0",
+        ),
+        (
+            "blueGreen: {preview: users}",
+            '8:35 spec.strategy.blueGreen.preview: expected loadTest or shadow, got the text "users"',
+        ),
+    ],
+)
+def test_a_mistake_of_a_strategy_is_one_sentence(strategy: str, expected: str) -> None:
+    assert changed(_CANARY, strategy) == [expected]
+
+
+@pytest.mark.parametrize("strategy", ["shadow", "blueGreen"])
+def test_a_candidate_that_no_user_meets_needs_pairs(strategy: str) -> None:
+    text = LINES.replace(_CANARY, f"{strategy}: {{}}")
+    told = f"{strategy} sends no users to the candidate, so that only replayed pairs can judge it"
+    assert mistakes(text.replace("100/s,", "100/s, paired: false,")) == [
+        f"10:44 spec.traffic.loadTest.paired: {told}"
+    ]
+    assert mistakes(text.replace("100/s,", "100/s, splitShare: 100%,")) == [
+        f"10:48 spec.traffic.loadTest.splitShare: {told}; 100% leaves none"
+    ]
+
+
+def test_one_candidate_at_most_is_a_shadow_or_exchanged() -> None:
+    text = LINES.replace("models/v2}", "models/v2}\n    - {name: v3, modelUri: models/v3}")
+    assert mistakes(text.replace(_CANARY, "shadow: {}")) == [
+        "9:22 spec.strategy.shadow: Seldon Core takes one shadow at most, and there are 2 candidates"
+    ]
+    assert mistakes(text.replace(_CANARY, "blueGreen: {}")) == [
+        "9:25 spec.strategy.blueGreen: blueGreen exchanges two versions, and there are 2 candidates"
+    ]
 
 
 def test_several_candidates_need_a_share_each() -> None:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from fairtrial.calibration.trial import against_itself
+from fairtrial.controller.progression import Shadow
 from fairtrial.errors import UsageError
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import parse
-from fairtrial.planning.claims import claims_of
+from fairtrial.planning.claims import claims_of, horizon
 from fairtrial.planning.load import check_measured
 from fairtrial.planning.steps import steps_of
 
@@ -39,6 +41,15 @@ def experiment(strategy: str, candidates: int) -> Experiment:
             2,
             [{"v1": 90, "v2": 5, "v3": 5}, {"v1": 50, "v2": 25, "v3": 25}],
         ),
+        ("{abTest: {weights: {v3: 20, v1: 50, v2: 30}}}", 2, [{"v1": 50, "v2": 30, "v3": 20}]),
+        (
+            "{canary: {stepWeight: 20, maxWeight: 50}}",
+            1,
+            [{"v1": 80, "v2": 20}, {"v1": 60, "v2": 40}, {"v1": 50, "v2": 50}],
+        ),
+        ("{canary: {stepWeight: 50}}", 1, [{"v1": 50, "v2": 50}]),
+        ("{shadow: {}}", 1, [{"v1": 100, "v2": 0}]),
+        ("{blueGreen: {}}", 1, [{"v1": 100, "v2": 0}]),
     ],
 )
 def test_candidates_share_their_weight_evenly(
@@ -47,6 +58,33 @@ def test_candidates_share_their_weight_evenly(
     steps = steps_of(experiment(strategy, candidates))
     assert [dict(step.weights) for step in steps] == weights
     assert all(sum(step.weights.values()) == 100 for step in steps)
+
+
+def test_equal_steps_share_their_pause_and_their_least_requests() -> None:
+    steps = steps_of(experiment("{canary: {stepWeight: 25, pause: 3s, minRequests: 7}}", 1))
+    assert [(step.pause, step.min_requests) for step in steps] == [(3.0, 7), (3.0, 7)]
+
+
+def test_a_copy_of_the_baseline_gets_what_all_candidates_had() -> None:
+    copied = against_itself(experiment("{abTest: {weights: {v1: 40, v2: 40, v3: 20}}}", 2))
+    assert [dict(step.weights) for step in steps_of(copied)] == [{"v1": 40, "v1-again": 60}]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "shadow"),
+    [
+        ("{shadow: {percent: 30}}", Shadow("v2", 30)),
+        ("{blueGreen: {preview: shadow}}", Shadow("v2", 100)),
+        ("{blueGreen: {}}", None),
+    ],
+)
+def test_only_a_shadow_gets_copies(strategy: str, shadow: Shadow | None) -> None:
+    assert [step.shadow for step in steps_of(experiment(strategy, 1))] == [shadow]
+
+
+def test_pairs_are_the_horizon_where_the_split_sends_nobody_to_the_candidate() -> None:
+    pairs, smaller = horizon(parsed := experiment("{shadow: {}}", 1), steps_of(parsed))
+    assert pairs == smaller == 10_800  # 120 s at 100/s, a tenth of which goes through the split
 
 
 def test_a_metric_by_user_has_its_horizon_in_users() -> None:

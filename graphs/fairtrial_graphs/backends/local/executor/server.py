@@ -1,0 +1,214 @@
+"""The executor's REST interface."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from fairtrial_graphs.backends.local.executor.client import Client, NodeFailed, forwarded
+from fairtrial_graphs.backends.local.executor.graph import Call, Graph, GraphNode
+from fairtrial_graphs.backends.local.executor.messages import BadMessage, Message, escaped
+from fairtrial_graphs.backends.local.executor.metrics import Metrics
+from fairtrial_graphs.backends.local.executor.walk import Walk
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+_PUID = "Seldon-Puid"
+_LARGEST_BODY = 1 << 30  # bytes; the executor has no limit
+_CONNECT = 1.0  # seconds
+
+
+def application(graph: Graph) -> web.Application:
+    """Everything that the executor answers to, for a server to run."""
+    api = _Api(graph)
+    app = web.Application(middlewares=[_with_headers(graph)], client_max_size=_LARGEST_BODY)
+    app.cleanup_ctx.append(api.connected)
+    app.router.add_get("/ready", api.ready)
+    app.router.add_get("/live", _alive)
+    for path in ("/metrics", "/prometheus"):
+        app.router.add_get(path, api.exposed)
+    if graph.protocol == "seldon":
+        for version in ("/api/v0.1", "/api/v1.0"):
+            app.router.add_post(f"{version}/predictions", api.timed("predictions", api.predict))
+            app.router.add_post(f"{version}/feedback", api.timed("feedback", api.feedback))
+            app.router.add_get(f"{version}/status/{{model}}", api.timed("status", api.status))
+            app.router.add_get(f"{version}/metadata/{{model}}", api.timed("metadata", api.metadata))
+        app.router.add_get("/api/v1.0/status", api.timed("status", api.ready))
+        app.router.add_get("/api/v1.0/health/status", api.timed("status", api.ready))
+    else:
+        app.router.add_post("/v2/models/infer", api.timed("predictions", api.predict))
+        app.router.add_post("/v2/models/{model}/infer", api.timed("predictions", api.predict))
+        app.router.add_get("/v2/models/{model}/ready", api.timed("status", api.status))
+        app.router.add_get("/v2/models/{model}", api.timed("metadata", api.metadata))
+        app.router.add_get("/v2/health/ready", api.timed("status", api.ready))
+        # The executor has no such path; it is how callers of a model server find out that it lives.
+        app.router.add_get("/v2/health/live", _alive)
+    return app
+
+
+class _Api:
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._metrics = Metrics(graph)
+        self._client: Client | None = None
+
+    async def connected(self, _: web.Application) -> AsyncIterator[None]:
+        async with aiohttp.ClientSession(
+            # Shorter than the 2 s after which gunicorn hangs up, lest a request meet a closing connection.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=1.0),
+            timeout=aiohttp.ClientTimeout(total=self._graph.timeout),
+            auto_decompress=False,
+            skip_auto_headers=("Accept-Encoding",),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        ) as session:
+            self._client = Client(self._graph, session, self._metrics)
+            yield
+
+    def timed(self, service: str, handler: Handler) -> Handler:
+        async def timing(request: web.Request) -> web.Response:
+            start = time.perf_counter()
+            response = await handler(request)
+            seconds = time.perf_counter() - start
+            self._metrics.served(service, request.method, response.status, seconds)
+            return response
+
+        return timing
+
+    async def predict(self, request: web.Request) -> web.Response:
+        walk, message = await self._begin(request)
+        return await _answer(walk.predict(self._graph.root, message))
+
+    async def feedback(self, request: web.Request) -> web.Response:
+        walk, message = await self._begin(request)
+        return await _answer(walk.feedback(self._graph.root, message))
+
+    async def status(self, request: web.Request) -> web.Response:
+        node = self._node(request)
+        if node is not None and node.port is None:
+            return await self.ready(request)
+        return await self._ask_one(request, node, self._asking.status)
+
+    async def metadata(self, request: web.Request) -> web.Response:
+        node = self._node(request)
+        if node is not None and node.port is None:
+            about = {"name": node.name, "platform": node.implementation or ""}
+            return _response(200, Message(json.dumps(about).encode()))
+        return await self._ask_one(request, node, self._asking.metadata)
+
+    async def ready(self, _: web.Request) -> web.Response:
+        ports = [node.port for node in self._graph.root.walk() if node.port is not None]
+        listening = await asyncio.gather(*(_listens(port) for port in ports))
+        return web.Response(status=200 if all(listening) else 503)
+
+    async def exposed(self, _: web.Request) -> web.Response:
+        return web.Response(
+            body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
+
+    @property
+    def _asking(self) -> Client:
+        assert self._client is not None
+        return self._client
+
+    def _node(self, request: web.Request) -> GraphNode | None:
+        name = request.match_info["model"]
+        return next((node for node in self._graph.root.walk() if node.name == name), None)
+
+    async def _begin(self, request: web.Request) -> tuple[Walk, Message]:
+        client, headers = self._asking, forwarded(request.headers)
+        headers[_PUID] = request["puid"]
+        model = request.match_info.get("model")
+        if model == self._graph.root.name:
+            # The proxy puts the root's name in every path. Seldon's executor would ask each node under it.
+            model = None
+
+        async def ask(node: GraphNode, call: Call, message: Message) -> Message:
+            return await client.ask(node, call, message, headers, model)
+
+        content_type = request.headers.get("Content-Type", "")
+        message = Message(await request.read(), content_type)
+        return Walk(self._graph, ask, random.random), message
+
+    async def _ask_one(
+        self,
+        request: web.Request,
+        node: GraphNode | None,
+        ask: Callable[[GraphNode, dict[str, str]], Awaitable[Message]],
+    ) -> web.Response:
+        if node is None:
+            return _failure(f"Failed to find model {request.match_info['model']}")
+        return await _answer(ask(node, forwarded(request.headers)))
+
+
+async def _answer(result: Awaitable[Message]) -> web.Response:
+    try:
+        return _response(200, await result)
+    except NodeFailed as error:
+        if error.answer is None:
+            return _failure(str(error))
+        return _response(error.status, error.answer, failed=True)
+    except BadMessage as error:
+        return _failure(str(error))
+
+
+def _response(status: int, message: Message, *, failed: bool = False) -> web.Response:
+    # The executor writes a failure's status before its content type, which is lost by that.
+    headers = {"Content-Type": "text/plain; charset=utf-8" if failed else message.content_type}
+    if message.encoding and not failed:
+        return web.Response(
+            status=status, body=message.body, headers={**headers, "Content-Encoding": message.encoding}
+        )
+    return web.Response(status=status, body=escaped(message.body), headers=headers)
+
+
+def _failure(info: str) -> web.Response:
+    body: dict[str, Any] = {"status": {"code": 500, "info": info, "status": "FAILURE"}}
+    return _response(500, Message(json.dumps(body, separators=(",", ":")).encode()), failed=True)
+
+
+def _with_headers(graph: Graph) -> Any:
+    @web.middleware
+    async def middleware(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        request["puid"] = puid = request.headers.get(_PUID) or str(uuid.uuid4())
+        try:
+            response = await handler(request)
+        except web.HTTPNotFound:
+            response = web.Response(status=404, text="404 page not found\n")
+        except web.HTTPMethodNotAllowed:
+            return web.Response(status=405)
+        else:
+            response.headers[_PUID] = puid
+            if "Ce-Specversion" in request.headers:
+                response.headers["Ce-Id"] = puid
+                response.headers["Ce-Specversion"] = "0.3"
+                response.headers["Ce-Path"] = request.path
+                response.headers["Ce-Type"] = f"seldon.{graph.deployment}.{graph.namespace}.response"
+                response.headers["Ce-Source"] = f"seldon.{graph.deployment}"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    return middleware
+
+
+async def _alive(_: web.Request) -> web.Response:
+    return web.Response()
+
+
+async def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(_CONNECT):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        return True
+    return False

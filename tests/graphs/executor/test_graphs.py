@@ -1,0 +1,302 @@
+"""Whole graphs from manifests: Envoy, the executor, and components that run in place of images."""
+
+import http.client
+import json
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from fairtrial_graphs.backends.interface import NotReady, Route, Serving
+from fairtrial_graphs.backends.local import LocalBackend
+from fairtrial_graphs.seldon.text import parse
+from graphs.processes import called, descendants, until
+from graphs.standin import launcher
+from prometheus_client.parser import text_string_to_metric_families
+
+COMPONENT = str(Path(__file__).with_name("component.py"))
+KINDS = ("add", "mean", "route:0", "route:1", "fail", "slow:1", "die")
+STAND_INS = {f"reg/{kind.replace(':', '-')}:1": [sys.executable, COMPONENT, kind] for kind in KINDS}
+ROW = {"data": {"ndarray": [[1.0, 2.0]]}}
+
+
+class Served:
+    """A graph that is served, and what its components were asked."""
+
+    def __init__(self, backend: LocalBackend, calls: Path) -> None:
+        self.backend = backend
+        self._calls = calls
+        self.serving: Serving | None = None
+
+    def apply(
+        self,
+        nodes: dict[str, str],
+        graph: str,
+        *,
+        protocol: str = "seldon",
+        spec: str = "",
+        predictor: str = "",
+    ) -> Serving:
+        """`nodes`: kind of component by name."""
+        containers = [
+            {"name": name, "image": f"reg/{kind}:1", "env": [{"name": "CALLS", "value": str(self._calls)}]}
+            for name, kind in nodes.items()
+        ]
+        text = f"""
+apiVersion: machinelearning.seldon.io/v1
+kind: SeldonDeployment
+metadata: {{name: d}}
+spec:
+  protocol: {protocol}
+  {spec}
+  predictors:
+  - name: p
+    annotations: {{version: v7}}
+    {predictor}
+    componentSpecs: [{{spec: {{containers: {json.dumps(containers)}}}}}]
+    graph: {graph}
+"""
+        self.serving = self.backend.apply(parse(text), Route("r"), lambda _: None)
+        return self.serving
+
+    def ask(
+        self, path: str, content: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], Any]:
+        assert self.serving is not None
+        return ask(self.serving.url, path, content, headers)
+
+    def predict(self, **headers: str) -> tuple[int, dict[str, str], Any]:
+        return self.ask("/api/v1.0/predictions", ROW, headers)
+
+    def calls(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._calls.read_text().splitlines()]
+
+    def asked(self) -> list[str]:
+        return [f"{call['node']}{call['path']}" for call in self.calls()]
+
+
+def ask(
+    url: str, path: str, content: Any = None, headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, str], Any]:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
+    try:
+        body = None if content is None else json.dumps(content)
+        method = "GET" if content is None else "POST"
+        connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})
+        response = connection.getresponse()
+        text = response.read()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return response.status, headers, json.loads(text) if text[:1] in (b"{", b"[") else text.decode()
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
+    folder = tmp_path_factory.mktemp("graphs")
+    with LocalBackend(folder, launcher, stand_ins=STAND_INS, ready_timeout=30.0) as backend:
+        yield backend
+
+
+@pytest.fixture
+def served(backend: LocalBackend, tmp_path: Path) -> Served:
+    return Served(backend, tmp_path / "calls")
+
+
+def test_a_transformer_chain_and_a_combiner(served: Served):
+    graph = """
+      {name: t, type: TRANSFORMER, children: [{name: c, type: COMBINER, children: [
+        {name: a, type: MODEL, parameters: [{name: x, value: "1", type: INT}]},
+        {name: o, type: OUTPUT_TRANSFORMER, children: [{name: b, type: MODEL}]}]}]}"""
+    served.apply({"t": "add", "c": "mean", "a": "add", "o": "add", "b": "add"}, graph)
+    status, headers, answer = served.predict(**{"Seldon-Puid": "mine", "x-mine": "yes"})
+    assert (status, answer["data"]["ndarray"]) == (200, [[3.5, 4.5]])
+    assert headers["seldon-puid"] == "mine"
+    assert headers["content-type"] == "application/json"
+    assert headers["x-fairtrial-arm"] == "p"
+    asked = served.asked()
+    assert asked[0] == "t/transform-input"
+    assert set(asked[1:3]) == {"a/predict", "b/predict"}
+    assert asked[3:] == ["o/transform-output", "c/aggregate"]
+    assert {(call["puid"], call["header"]) for call in served.calls()} == {("mine", "yes")}
+    (model,) = (call for call in served.calls() if call["node"] == "a")
+    assert json.loads(model["parameters"]) == [{"name": "x", "value": "1", "type": "INT"}]
+
+
+def test_a_router_learns_of_rewards_and_so_does_the_branch_it_took(served: Served):
+    graph = "{name: r, type: ROUTER, children: [{name: a, type: MODEL}, {name: b, type: MODEL}]}"
+    injection = "svcOrchSpec: {env: [{name: SELDON_ENABLE_ROUTING_INJECTION, value: 'true'}]}"
+    served.apply({"r": "route-1", "a": "add", "b": "add"}, graph, predictor=injection)
+    status, headers, answer = served.predict()
+    assert (status, answer["meta"]["routing"]) == (200, {"r": 1, "b": -1})
+    assert len(headers["seldon-puid"]) == 36
+    feedback = {"request": ROW, "response": answer, "reward": 0}
+    assert served.ask("/api/v1.0/feedback", feedback)[0] == 200
+    assert served.asked() == ["r/route", "b/predict", "b/send-feedback", "r/send-feedback"]
+    assert served.calls()[-1]["body"]["reward"] == 0
+
+
+def test_the_ab_test_inside_the_graph_keeps_its_ratio(served: Served):
+    graph = """{name: ab, implementation: RANDOM_ABTEST,
+      parameters: [{name: ratioA, value: "0.8", type: FLOAT}],
+      children: [{name: a, type: MODEL}, {name: b, type: MODEL}]}"""
+    served.apply({"a": "add", "b": "add"}, graph)
+    for _ in range(200):
+        assert served.predict()[0] == 200
+    assert 135 < Counter(served.asked())["a/predict"] < 185  # p < 1e-4 outside
+
+
+def test_a_components_own_error_is_answered_as_it_is(served: Served):
+    served.apply(
+        {"t": "add", "m": "fail"}, "{name: t, type: TRANSFORMER, children: [{name: m, type: MODEL}]}"
+    )
+    status, headers, answer = served.predict()
+    assert (status, answer) == (400, {"status": {"code": 400, "info": "<no>", "status": "FAILURE"}})
+    assert headers["content-type"].startswith("text/plain")
+
+
+def test_a_component_that_is_slower_than_the_timeout_fails_the_request(served: Served):
+    served.apply({"m": "slow-1"}, "{name: m}", spec='annotations: {seldon.io/rest-timeout: "200"}')
+    start = time.monotonic()
+    status, _, answer = served.predict()
+    assert status == 500
+    assert time.monotonic() - start < 0.9
+    assert answer["status"]["status"] == "FAILURE"
+    assert "/predict" in answer["status"]["info"]
+
+
+def test_without_a_timeout_a_slow_component_is_waited_for_and_others_are_not_held_up(served: Served):
+    graph = "{name: c, type: COMBINER, children: [{name: a, type: MODEL}, {name: b, type: MODEL}]}"
+    served.apply({"c": "mean", "a": "slow-1", "b": "slow-1"}, graph)
+    answers: list[int] = []
+    start = time.monotonic()
+    threads = [threading.Thread(target=lambda: answers.append(served.predict()[0])) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * 10
+    assert 1.0 < time.monotonic() - start < 5.0  # ten by two seconds if they stood in line
+
+
+def test_a_component_that_dies_is_started_again(served: Served):
+    served.apply({"m": "die"}, "{name: m}")
+    assert served.predict()[0] == 500
+    incidents: list[str] = []
+
+    def told() -> bool:
+        incidents.extend(incident.message for incident in served.backend.incidents())
+        return bool(incidents)
+
+    until(told, 20, "the death is told")
+    died = "node m of predictor p ended with exit code 7: (it printed nothing)"
+    assert incidents == [f"{died}; started again (1 of 5)"]
+    until(lambda: served.ask("/ready")[0] == 200, 20, "the graph is ready again")
+
+
+def test_a_killed_executor_is_started_again(served: Served):
+    served.apply({"a": "add"}, "{name: a}")
+    served.backend.incidents()
+    called(descendants(os.getpid()), "backends.local.executor").kill()
+
+    def told() -> bool:
+        return any("the executor of p was killed" in one.message for one in served.backend.incidents())
+
+    until(told, 20, "the death is told")
+    until(lambda: served.ask("/ready")[0] == 200, 20, "the graph is ready again")
+    assert served.predict()[0] == 200
+
+
+def test_metrics_are_those_of_seldons_executor(served: Served):
+    graph = "{name: t, type: TRANSFORMER, children: [{name: m, type: MODEL}]}"
+    served.apply({"t": "add", "m": "fail"}, graph)
+    served.predict()
+    status, _, text = served.ask("/prometheus")
+    assert (status, text) == (200, served.ask("/metrics")[2])
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    of_predictor = {"deployment_name": "d", "predictor_name": "p", "predictor_version": "v7"}
+    (count,) = (
+        sample
+        for sample in families["seldon_api_executor_server_requests_seconds"].samples
+        if sample.name.endswith("_count")
+    )
+    assert count.labels == {**of_predictor, "service": "predictions", "method": "post", "code": "400"}
+    assert count.value == 1
+    asked = {
+        sample.labels["model_name"]: sample.labels
+        for sample in families["seldon_api_executor_client_requests_seconds"].samples
+        if sample.name.endswith("_count")
+    }
+    assert asked["m"] == {
+        **of_predictor,
+        "service": "/predict",
+        "model_name": "m",
+        "model_image": "reg/fail",
+        "model_version": "1",
+        "method": "post",
+        "code": "400",
+    }
+    assert asked["t"]["code"] == "200"
+
+
+def test_status_and_metadata_are_those_of_the_node_that_is_named(served: Served):
+    served.apply({"a": "add"}, "{name: a}")
+    assert served.ask("/api/v1.0/metadata/a")[2] == {"name": "a", "path": "/metadata"}
+    assert served.ask("/api/v1.0/status/a")[2] == {"name": "a", "path": "/health/status"}
+    status, _, answer = served.ask("/api/v1.0/status/nobody")
+    assert (status, answer["status"]["info"]) == (500, "Failed to find model nobody")
+    assert served.ask("/live")[0] == 200
+
+
+def test_a_stand_in_that_does_not_start_is_told_with_its_log(served: Served, tmp_path: Path):
+    stand_ins = {"*": [sys.executable, "-c", "raise SystemExit('no such router')"]}
+    with (
+        LocalBackend(tmp_path / "b", launcher, stand_ins=stand_ins) as backend,
+        pytest.raises(NotReady) as error,
+    ):
+        Served(backend, tmp_path / "calls").apply({"a": "add"}, "{name: a}")
+    assert "node a of predictor p is not ready: its stand-in ended with exit code 1" in str(error.value)
+    assert "no such router" in str(error.value)
+
+
+def test_a_path_of_the_other_protocol_is_not_found(served: Served):
+    served.apply({"a": "add"}, "{name: a}")
+    assert served.ask("/v2/models/infer", {})[0] == 404
+
+
+def test_v2_nodes_are_chained_and_the_callers_model_name_is_no_matter(served: Served):
+    graph = "{name: t, type: TRANSFORMER, children: [{name: m, type: MODEL}]}"
+    served.apply({"t": "add", "m": "add"}, graph, protocol="v2")
+    body = {"inputs": [{"name": "x", "shape": [2], "datatype": "FP64", "data": [1.0, 2.0]}]}
+    for name in ("", "t/", "anything/"):
+        status, _, answer = served.ask(f"/v2/models/{name}infer", body)
+        assert (status, answer["outputs"][0]["data"]) == (200, [3.0, 4.0])
+    assert set(served.asked()) == {"t/v2/models/t/infer", "m/v2/models/m/infer"}
+    assert served.ask("/v2/health/ready")[0] == 200
+    assert served.ask("/v2/models/infer", {"x": 1})[2]["status"]["info"].startswith("Failed to convert")
+
+
+def test_a_split_over_two_graphs_and_a_shadow_that_gets_its_copies(served: Served, tmp_path: Path):
+    containers = [{"name": name, "image": "reg/add:1"} for name in ("a", "b", "s")]
+    for container in containers:
+        container["env"] = [{"name": "CALLS", "value": str(tmp_path / "calls")}]  # type: ignore[assignment]
+    components = json.dumps([{"spec": {"containers": containers}}])
+    predictors = [("one", "a", "traffic: 50"), ("two", "b", "traffic: 50"), ("copy", "s", "shadow: true")]
+    text = "\n".join(
+        f"  - {{name: {name}, {how}, componentSpecs: {components}, graph: {{name: {node}}}}}"
+        for name, node, how in predictors
+    )
+    head = "apiVersion: machinelearning.seldon.io/v1\nkind: SeldonDeployment\nmetadata: {name: d}\n"
+    served.serving = served.backend.apply(
+        parse(f"{head}spec:\n  protocol: seldon\n  predictors:\n{text}"), Route("r"), lambda _: None
+    )
+    arms = Counter(served.predict()[1]["x-fairtrial-arm"] for _ in range(60))
+    assert set(arms) == {"one", "two"}
+    until(lambda: Counter(served.asked())["s/predict"] == 60, 10, "each request is mirrored once")
