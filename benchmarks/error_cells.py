@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from bandit_runs import followed_proportions
 from designs import of_mean, of_pairs, of_quantile, of_rates
 from fairtrial.stats.binary import MINIMUM_EVENTS
 from fairtrial.stats.mixture import required_drift
@@ -249,6 +250,23 @@ def drifting_cells() -> Iterator[Cell]:
         )
 
 
+def bandit_cells() -> Iterator[Cell]:
+    """Traffic that follows the evidence: at the margins, and in an A/A whose error rate drifts."""
+    rising = np.linspace(0.05, 0.1, LOOKS)
+    for name, claim, rates in (
+        ("at the margin", HARMED, (constant(0.1), constant(0.11))),
+        ("at minEffect", MET, (constant(0.1), constant(0.09))),
+        ("A/A harmed while rates drift", Claim(0.0, relative=False, greater=True), (rising, rising)),
+        ("A/A better while rates drift", Claim(0.0, relative=False, greater=False), (rising, rising)),
+    ):
+        yield Cell(
+            f"bandit, {name}",
+            lambda rng, runs, rates=rates, claim=claim: followed_proportions(rng, runs, rates, claim),
+            claim,
+            first_look=4,
+        )
+
+
 def oracle_cells() -> Iterator[Cell]:
     """Base error 10%, 20,000 requests an arm, planned for 12%; how many requests does a decision take?"""
     looks, base, planned = 400, 0.1, 0.12
@@ -317,6 +335,7 @@ def all_cells() -> list[Cell]:
         mean_cells,
         quantile_cells,
         drifting_cells,
+        bandit_cells,
         oracle_cells,
         quantile_oracle_cells,
         further_method_cells,

@@ -73,7 +73,13 @@ def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
     for predictor in plan.deployment.spec.predictors:
         node = predictor.graph
         yield f"  {predictor.name:12} {node.implementation} {node.modelUri}"
-    for step in plan.steps:
+    bandit = spec.strategy.bandit
+    if bandit is not None:
+        often = format_duration(bandit.every)
+        yield f"  {'bandit':12} begins with {split_in_words(plan.steps[0])}"
+        by = f"by the chance to be best on {plan.reward}"
+        yield f"  {'':12} anew every {often}, {by}, {bandit.floor}% at least"
+    for step in plan.steps if bandit is None else ():
         limits = (
             f", at least {format_duration(step.pause)} and {step.min_requests} requests" if step.pause else ""
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fairtrial.judge.verdict import Decision, Verdict
 
@@ -43,9 +43,19 @@ def advance(position: Position, steps: tuple[Step, ...], verdicts: Sequence[Verd
     broken and no claim of harm has crossed. The last step ends only with the run.
     """
     on_trial = [verdict for verdict in verdicts if verdict.decision is Decision.CONTINUE]
-    if position.step + 1 >= len(steps) or not on_trial:
+    if position.step + 1 >= len(steps):
         return position
-    step = steps[position.step]
+    over = is_over(position, steps[position.step], on_trial)
+    return replace(over, step=position.step + 1) if over is not None else position
+
+
+def is_over(position: Position, step: Step, on_trial: Sequence[Verdict]) -> Position | None:
+    """Where the next step would count from, if this one has its time and its requests and no gate is broken.
+
+    on_trial: the latest verdict on each candidate that goes on; without any, no step ends.
+    """
+    if not on_trial:
+        return None
     requests = min(_requests(verdict) for verdict in on_trial)
     elapsed = on_trial[0].elapsed
     ready = (
@@ -53,7 +63,7 @@ def advance(position: Position, steps: tuple[Step, ...], verdicts: Sequence[Verd
         and requests - position.requests_before >= step.min_requests
         and not any(v.sample_ratio is not None and v.sample_ratio.mismatch for v in on_trial)
     )
-    return Position(position.step + 1, elapsed, requests) if ready else position
+    return Position(position.step, elapsed, requests) if ready else None
 
 
 def _requests(verdict: Verdict) -> int:

@@ -21,7 +21,7 @@ from fairtrial.clock import Clock
 from fairtrial.console.interface import Console
 from fairtrial.controller.effects import done, effect, is_done
 from fairtrial.controller.load_session import Load, LoadSession, StartableLoad
-from fairtrial.controller.progression import Position, Step, advance
+from fairtrial.controller.progression import Position, Step
 from fairtrial.errors import AbortedError, NotReadyError
 from fairtrial.evidence.sources import read_part
 from fairtrial.experiment.quantities import format_duration
@@ -224,7 +224,7 @@ class Controller:
         """Journal each look and go where it leads. Returns the run's verdict once there is one."""
         for judgement in judgements:
             fresh = [verdict for verdict in judgement.verdicts if self._record(verdict)]
-            position = advance(self._position, self._plan.steps, judgement.verdicts)
+            position = self._plan.advance(self._position, judgement.verdicts)
             moved, self._position = position.step != self._position.step, position
             if fresh and moved and self._deployed:
                 self._shift()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlparse
@@ -16,6 +15,7 @@ from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.promotion import Promotion
 from fairtrial.experiment.stickiness import Sticky
 from fairtrial.experiment.strategy import AbTest, Strategy
+from fairtrial.experiment.strategy_rules import mistakes_of_reward, mistakes_with_arms
 from fairtrial.experiment.traffic import Traffic
 
 API_VERSION = "fairtrial.dev/v1alpha1"
@@ -129,7 +129,7 @@ class Spec(Part):
     def _enough_for_all(cls, strategy: Strategy, info: ValidationInfo) -> Strategy:
         if "baseline" in info.data and "candidates" in info.data:
             candidates = tuple(candidate.name for candidate in info.data["candidates"])
-            raise_mistakes(_of_strategy(strategy, info.data["baseline"].name, candidates))
+            raise_mistakes(mistakes_with_arms(strategy, info.data["baseline"].name, candidates))
         return strategy
 
     @field_validator("traffic")
@@ -156,6 +156,14 @@ class Spec(Part):
         )
         return metrics
 
+    @field_validator("metrics")
+    @classmethod
+    def _rewarded(cls, metrics: tuple[Metric, ...], info: ValidationInfo) -> tuple[Metric, ...]:
+        strategy = info.data.get("strategy")
+        if isinstance(strategy, Strategy) and strategy.bandit is not None:
+            raise_mistakes(mistakes_of_reward(strategy.bandit, metrics))
+        return metrics
+
     @field_validator("analysis")
     @classmethod
     def _within_horizon(cls, analysis: Analysis, info: ValidationInfo) -> Analysis:
@@ -172,41 +180,6 @@ class Spec(Part):
                 if not isinstance(seconds, str) and seconds >= horizon
             )
         return analysis
-
-
-def _of_strategy(
-    strategy: Strategy, baseline: str, candidates: tuple[str, ...]
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """What does not go together with the arms."""
-    canary, ab_test = strategy.canary, strategy.ab_test
-    arms = len(candidates)
-    shares: list[tuple[tuple[str | int, ...], int | None]] = []
-    if canary is not None and canary.steps is not None:
-        shares = [(("canary", "steps", i, "setWeight"), s.set_weight) for i, s in enumerate(canary.steps)]
-    elif canary is not None:
-        shares = [(("canary", "stepWeight"), canary.step_weight)]
-    elif ab_test is not None:
-        shares = [(("abTest", "weight"), ab_test.weight)]
-    for path, share in shares:
-        if share is not None and share < arms:
-            yield path, f"{arms} candidates need at least {arms}%, one each; it is {share}%"
-    if ab_test is not None and ab_test.weights is not None:
-        yield from _of_weights(ab_test.weights, (baseline, *candidates))
-    if strategy.shadow is not None and arms > 1:
-        yield ("shadow",), f"Seldon Core takes one shadow at most, and there are {arms} candidates"
-    if strategy.blue_green is not None and arms > 1:
-        yield ("blueGreen",), f"blueGreen exchanges two versions, and there are {arms} candidates"
-
-
-def _of_weights(
-    weights: Mapping[str, int], arms: tuple[str, ...]
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    strangers = [name for name in weights if name not in arms]
-    for name in strangers:
-        yield ("abTest", "weights", name), f"no arm is called so; there are {', '.join(arms)}"
-    lacking = [name for name in arms if name not in weights]
-    if lacking and not strangers:
-        yield ("abTest", "weights"), f"say a weight for {' and '.join(lacking)} too"
 
 
 def _of_arm(arm: Baseline | Candidate, deployment: str | None) -> list[tuple[tuple[str | int, ...], str]]:

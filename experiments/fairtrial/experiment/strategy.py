@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import comb
 from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from fairtrial.experiment.base import Part, Whole, raise_mistakes
 from fairtrial.experiment.quantity_types import Duration, Weight
+
+#: Percent: a bandit's shares are multiples of it, so that they are finitely many and can be said beforehand.
+UNIT = 5
 
 
 class CanaryStep(Part):
@@ -177,12 +181,50 @@ class BlueGreen(Part):
     )
 
 
+class Bandit(Part):
+    """Give each arm a share of the traffic by how likely it is to be the best, anew all the while."""
+
+    reward: str | None = Field(
+        default=None,
+        description="The objective that says which arm is best, by its name. Default: the first one.",
+        examples=["accuracy"],
+    )
+    floor: Weight = Field(
+        default=10,
+        multiple_of=UNIT,
+        description="The least share of an arm, the baseline's too, in whole percent; a multiple of 5. "
+        "Default: 10%.",
+        examples=[10, "10%"],
+    )
+    every: Duration = Field(
+        default=5.0,
+        description="The shortest time between two divisions of the traffic. Default: 5s.",
+        examples=["30s"],
+    )
+    min_requests: Whole = Field(
+        default=100,
+        ge=0,
+        le=1_000_000_000,
+        description="Requests that each candidate must have answered between two divisions, replayed pairs "
+        "included. Default: 100.",
+        examples=[100],
+    )
+
+    def units(self, arms: int) -> int:
+        """How many units of the traffic are left to divide once every arm has its floor."""
+        return (100 - self.floor * arms) // UNIT
+
+    def divisions(self, arms: int) -> int:
+        """In how many ways that can be done."""
+        return comb(self.units(arms) + arms - 1, arms - 1)
+
+
 class Strategy(Part):
     """Exactly one of the strategies."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [{"required": [name]} for name in ("canary", "abTest", "shadow", "blueGreen")]
+            "oneOf": [{"required": [name]} for name in ("canary", "abTest", "shadow", "blueGreen", "bandit")]
         },
     )
 
@@ -205,6 +247,12 @@ class Strategy(Part):
         examples=[{"preview": "loadTest", "keepFor": "10m"}],
     )
 
+    bandit: Bandit | None = Field(
+        default=None,
+        description="Shares that follow the evidence.",
+        examples=[{"floor": "10%", "every": "30s"}],
+    )
+
     @property
     def without_users(self) -> str | None:
         """The strategy's name if no user meets the candidate before the verdict."""
@@ -214,7 +262,9 @@ class Strategy(Part):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        said = [s for s in (self.canary, self.ab_test, self.shadow, self.blue_green) if s is not None]
-        if len(said) != 1:
-            raise_mistakes([((), "expected exactly one strategy: canary, abTest, shadow or blueGreen")])
+        all_of_them = (self.canary, self.ab_test, self.shadow, self.blue_green, self.bandit)
+        if sum(strategy is not None for strategy in all_of_them) != 1:
+            raise_mistakes(
+                [((), "expected exactly one strategy: canary, abTest, shadow, blueGreen or bandit")]
+            )
         return self

@@ -87,6 +87,7 @@ _EXPECTED = {
     "model_type": "a mapping",
     "dict_type": "a mapping",
     "tuple_type": "a list",
+    "multiple_of": "a multiple of {multiple_of}",
     "too_short": "at least one",
     "too_long": "at most {max_length} of them",
     "string_too_short": "a text that is not empty",

@@ -116,6 +116,7 @@ def _metric(metric: MetricResult) -> dict[str, Any]:
             "candidate": _finite(metric.candidate),
             "effect": _finite(metric.effect),
             "relative": metric.relative,
+            "standardError": _finite(metric.standard_error),
         },
         "uncapped": None if metric.uncapped is None else _uncapped(metric.uncapped),
         "interval": None if metric.interval is None else [_finite(end) for end in metric.interval],
@@ -194,6 +195,7 @@ def _metric_from(raw: Mapping[str, Any]) -> MetricResult:
         test=raw.get("test"),
         effective_size=n.get("effective"),
         uncapped=_uncapped_from(raw["uncapped"]) if raw.get("uncapped") else None,
+        standard_error=estimate.get("standardError"),
     )
 
 

@@ -149,6 +149,7 @@ def _metric_result(case: Case, look: MetricLook, *, final: bool) -> MetricResult
         test=look.favour.state.test,
         effective_size=look.comparison.effective_size if final else None,
         uncapped=_uncapped(look) if final else None,
+        standard_error=effect.standard_error if effect else None,
     )
 
 

@@ -69,6 +69,7 @@ class MetricResult:
     test: str | None = None  # which test judged a fixed horizon
     effective_size: float | None = None  # observations an arm, less what serial correlation makes of them
     uncapped: Uncapped | None = None
+    standard_error: float | None = None  # of `effect`, by Wald; for display and for dividing traffic
 
 
 @dataclass(frozen=True)

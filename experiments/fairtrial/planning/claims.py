@@ -60,7 +60,7 @@ def _metric(
     pairs, smaller_arm = horizon(experiment, steps)
     observations = pairs if paired else smaller_arm
     if by_unit and users is not None:
-        least = min(min(step.weights.values()) for step in steps) / 100
+        least = min(min(step.weights.values()) for step in foreseen(experiment, steps)) / 100
         # A user stays with an arm; where the split sends nobody to one, pairs bring all users to both.
         observations = min(observations, round(users * least) if least else users)
     return MetricSpec(
@@ -89,8 +89,17 @@ def horizon(experiment: Experiment, steps: Sequence[Step]) -> tuple[int, int]:
     arrivals = load.arrival_rate * load.max_duration
     share = load.split_share if load.paired else 1.0
     pairs = arrivals * (1 - share)
-    least = min(min(step.weights.values()) for step in steps) / 100
+    least = min(min(step.weights.values()) for step in foreseen(experiment, steps)) / 100
     return round(pairs), round(pairs + arrivals * share * least)
+
+
+def foreseen(experiment: Experiment, steps: Sequence[Step]) -> Sequence[Step]:
+    """The splits that a plan counts on.
+
+    Of a bandit's the even one, with which it begins: what it takes from an arm later is information that
+    the comparison then lacks, and a boundary that has not spent all of its rate at the end errs less.
+    """
+    return steps[:1] if experiment.spec.strategy.bandit is not None else steps
 
 
 def _margin(quantity: Quantity) -> Margin:

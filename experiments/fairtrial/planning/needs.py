@@ -13,7 +13,7 @@ from fairtrial.experiment.model import Experiment
 from fairtrial.judge.evidence import Evidence
 from fairtrial.judge.spec import JudgeSpec, Kind, MetricSpec
 from fairtrial.planning.assumed import assumed
-from fairtrial.planning.claims import horizon
+from fairtrial.planning.claims import foreseen, horizon
 from fairtrial.planning.power import ClaimPlan, Supply, plan_claims
 
 
@@ -73,7 +73,8 @@ def _supply(experiment: Experiment, steps: Sequence[Step], metric: MetricSpec, r
     else:
         most = smaller if load.paired == metric.paired or not metric.once_per_row else pairs
         arrivals = load.arrival_rate * load.max_duration
-        larger = pairs + (arrivals - pairs) * max(max(step.weights.values()) for step in steps) / 100
+        most_of_split = max(max(step.weights.values()) for step in foreseen(experiment, steps)) / 100
+        larger = pairs + (arrivals - pairs) * most_of_split
         share = larger / (most + larger)
     bounded = metric.once_per_row and rows < most
     return Supply(

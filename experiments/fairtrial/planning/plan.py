@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +10,14 @@ from fairtrial_graphs.backends.interface import Cookie, Route, Sticky
 from fairtrial_graphs.build import answering, with_shadow, with_weights, without
 from fairtrial_graphs.seldon.types import SeldonDeployment
 
-from fairtrial.controller.progression import Step
+from fairtrial.controller.allocation import reallocate
+from fairtrial.controller.progression import Position, Step, advance
 from fairtrial.errors import UsageError
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect
-from fairtrial.judge.spec import JudgeSpec
-from fairtrial.judge.verdict import Decision
+from fairtrial.judge.spec import JudgeSpec, Role
+from fairtrial.judge.verdict import Decision, Verdict
 from fairtrial.planning.claims import claims_of
 from fairtrial.planning.data import count_distinct, count_rows
 from fairtrial.planning.deployment import deployment_of
@@ -49,6 +51,20 @@ class Plan:
             deployment = with_shadow(deployment, step.shadow.arm, step.shadow.percent)
             del weights[step.shadow.arm]
         return with_weights(deployment, weights), self._route(step.revision)
+
+    def advance(self, position: Position, verdicts: Sequence[Verdict]) -> Position:
+        """Where the run stands after a look; verdicts: on each candidate that had no final one before."""
+        bandit = self.experiment.spec.strategy.bandit
+        if bandit is None:
+            return advance(position, self.steps, verdicts)
+        return reallocate(position, self.steps, verdicts, self.reward)
+
+    @property
+    def reward(self) -> str:
+        """The metric that a bandit divides the traffic by: its name."""
+        bandit = self.experiment.spec.strategy.bandit
+        objectives = (metric.name for metric in self.claims.metrics if metric.role is Role.OBJECTIVE)
+        return bandit.reward if bandit is not None and bandit.reward is not None else next(objectives)
 
     @property
     def keep_for(self) -> float | None:

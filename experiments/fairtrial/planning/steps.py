@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations, pairwise
 
+from fairtrial.controller.allocation import divided
 from fairtrial.controller.progression import Shadow, Step
 from fairtrial.experiment.model import Experiment
+from fairtrial.experiment.strategy import UNIT, Bandit
 
 
 def steps_of(experiment: Experiment) -> tuple[Step, ...]:
@@ -27,6 +30,8 @@ def steps_of(experiment: Experiment) -> tuple[Step, ...]:
         )
         share = ab_test.weight or 100 - 100 // (len(candidates) + 1)
         return (Step("step-1", weights or _divided(baseline, candidates, share), 0.0, 0),)
+    if spec.strategy.bandit is not None:
+        return tuple(_divisions((baseline, *candidates), spec.strategy.bandit))
     blue_green = spec.strategy.blue_green
     percent = shadow.percent if shadow is not None else 100
     unseen = shadow is not None or (blue_green is not None and blue_green.preview == "shadow")
@@ -34,6 +39,22 @@ def steps_of(experiment: Experiment) -> tuple[Step, ...]:
     return (
         Step("step-1", {baseline: 100, candidate: 0}, 0.0, 0, Shadow(candidate, percent) if unseen else None),
     )
+
+
+def _divisions(arms: Sequence[str], bandit: Bandit) -> Iterator[Step]:
+    """Every division of the traffic that a bandit may come to; the first, with which it begins, is even."""
+    units = bandit.units(len(arms))
+    # Stars and bars: the bars' places among units and bars say how many units lie between two of them.
+    places = combinations(range(units + len(arms) - 1), len(arms) - 1)
+    shares = [
+        [after - before - 1 for before, after in pairwise((-1, *bars, units + len(arms) - 1))]
+        for bars in places
+    ]
+    even = divided(dict.fromkeys(arms, 1 / len(arms)), bandit.floor)
+    found = [dict(zip(arms, (bandit.floor + UNIT * n for n in each), strict=True)) for each in shares]
+    for weights in (even, *(each for each in found if each != even)):
+        label = "-".join(str(percent) for percent in weights.values())
+        yield Step(f"split-{label}", weights, bandit.every, bandit.min_requests)
 
 
 def _divided(baseline: str, candidates: Sequence[str], share: int) -> dict[str, int]:

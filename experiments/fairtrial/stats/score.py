@@ -36,7 +36,7 @@ class Effect:
     baseline: float
     candidate: float
     effect: float
-    standard_error: float  # of `effect`, by Wald; for display, never for a decision
+    standard_error: float  # of `effect`, by Wald; for display and for dividing traffic, never for a claim
 
 
 @dataclass(frozen=True)

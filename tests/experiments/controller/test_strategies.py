@@ -56,3 +56,14 @@ def test_a_canary_rises_in_equal_steps(quick_project: Path):
     shifts = [e.body["weights"] for e in journal_of(run) if e.kind is Kind.DONE and "weights" in e.body]
     assert [each["v2"] for each in shifts] == [20, 40, 50][: len(shifts)]
     assert len(shifts) > 1
+
+
+def test_a_bandit_gives_the_better_arm_more_and_the_other_its_floor(quick_project: Path):
+    run = _won(quick_project, "bandit: {every: 1s, minRequests: 20}")
+    weights = [
+        e.body["weights"]["v2"] for e in journal_of(run) if e.kind is Kind.DONE and "weights" in e.body
+    ]
+    assert weights[0] == 50
+    assert weights[-1] == max(weights) > 50
+    seen = {s for s in observations(run).column("segment").to_pylist() if s is not None}
+    assert seen <= {f"split-{100 - share}-{share}" for share in weights}

@@ -65,7 +65,8 @@ def test_the_file_itself_has_no_mistake() -> None:
         (
             "canary: {steps: [{setWeight: 10}, {setWeight: 50}]}",
             "rolling: {}, abTest: {}",
-            "8:14 spec.strategy.rolling: unknown field; known here: canary, abTest, shadow, blueGreen",
+            "8:14 spec.strategy.rolling: unknown field; known here: canary, abTest, shadow, blueGreen, "
+            "bandit",
         ),
         (
             "2m,",
@@ -192,7 +193,7 @@ def test_a_mistake_is_told_where_it_is(old: str, new: str, expected: str) -> Non
         (
             "steps: [{setWeight: 10}, {setWeight: 50}]}}",
             "steps: [{setWeight: 10}]}, abTest: {weight: 50%}}",
-            "8:13 spec.strategy: expected exactly one strategy: canary, abTest, shadow or blueGreen",
+            "8:13 spec.strategy: expected exactly one strategy: canary, abTest, shadow, blueGreen or bandit",
         ),
         (
             "canary: {steps: [{setWeight: 10}, {setWeight: 50}]}",
@@ -351,6 +352,18 @@ _CANARY = "canary: {steps: [{setWeight: 10}, {setWeight: 50}]}"
         (
             "blueGreen: {preview: users}",
             '8:35 spec.strategy.blueGreen.preview: expected loadTest or shadow, got the text "users"',
+        ),
+        (
+            "bandit: {floor: 50}",
+            "8:30 spec.strategy.bandit.floor: 50% for each of 2 arms leaves nothing to divide",
+        ),
+        (
+            "bandit: {floor: 12}",
+            "8:30 spec.strategy.bandit.floor: expected a multiple of 5, got the number 12",
+        ),
+        (
+            "bandit: {reward: latency}",
+            '12:5 spec.metrics: strategy.bandit.reward: "latency" is no objective here; there are accuracy',
         ),
     ],
 )

@@ -23,9 +23,11 @@ spec:
 """
 
 
-def experiment(strategy: str, candidates: int) -> Experiment:
+def experiment(strategy: str, candidates: int, *, objective: bool = False) -> Experiment:
     arms = ", ".join(f"{{name: v{i}, modelUri: m{i}}}" for i in range(2, candidates + 2))
     text = _FILE.format(strategy=strategy, candidates=arms)
+    if objective:
+        text = text.replace("{name: errorRate}", "{name: errorRate, role: objective}")
     return parse(text.encode(), source="e.yaml", folder=Path(), check_files=False)
 
 
@@ -68,6 +70,24 @@ def test_equal_steps_share_their_pause_and_their_least_requests() -> None:
 def test_a_copy_of_the_baseline_gets_what_all_candidates_had() -> None:
     copied = against_itself(experiment("{abTest: {weights: {v1: 40, v2: 40, v3: 20}}}", 2))
     assert [dict(step.weights) for step in steps_of(copied)] == [{"v1": 40, "v1-again": 60}]
+
+
+def test_a_bandit_begins_with_the_even_division_and_may_come_to_any_other() -> None:
+    parsed = experiment("{bandit: {every: 2s, minRequests: 7}}", 2, objective=True)
+    steps = steps_of(parsed)
+    assert dict(steps[0].weights) == {"v1": 35, "v2": 35, "v3": 30}
+    assert steps[0].revision == "split-35-35-30"
+    assert {(step.pause, step.min_requests) for step in steps} == {(2.0, 7)}
+    weights = {tuple(step.weights.values()) for step in steps}
+    assert len(weights) == len(steps) == 120
+    assert {sum(each) for each in weights} == {100}
+    assert min(min(each) for each in weights) == 10
+    assert horizon(parsed, steps) == horizon(parsed, steps[:1])
+
+
+def test_a_bandit_that_could_divide_the_traffic_in_too_many_ways_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"bandit.floor: 5 arms at no less than 5% .* 3,876 ways"):
+        experiment("{bandit: {floor: 5}}", 4, objective=True)
 
 
 @pytest.mark.parametrize(
