@@ -45,6 +45,20 @@ def test_render_is_the_seldondeployment_of_a_step_the_same_bytes_each_time(folde
     assert json.loads(fairtrial("render", "--output", "json").stdout)["kind"] == "SeldonDeployment"
 
 
+def test_render_tells_what_is_served_after_the_verdict(folder: Path):
+    def names_and_traffic(*arguments: str) -> list[tuple[str, int | None]]:
+        result = fairtrial("render", *arguments)
+        assert result.exit_code == 0, result.stderr
+        return [(p.name, p.traffic) for p in parse(result.stdout).spec.predictors]
+
+    assert [name for name, _ in names_and_traffic("--after", "promote")] == ["v2"]
+    assert [name for name, _ in names_and_traffic("--after", "rollback")] == ["v1"]
+    file = folder / "experiment.yaml"
+    canary = "{canary: {steps: [{setWeight: 10}, {setWeight: 50}]}}"
+    file.write_text(EXPERIMENT.replace(canary, "{blueGreen: {}}"), encoding="utf-8")
+    assert names_and_traffic("--after", "switch") == [("v1", 0), ("v2", 100)]
+
+
 def test_render_for_core_2_is_its_resources(folder: Path):
     result = fairtrial("render", "--plane", "core2")
     kinds = [resource.kind for resource in parse_core2(result.stdout)]
@@ -69,6 +83,8 @@ def test_render_with_a_route_divides_documents_and_is_a_list_in_json(folder: Pat
         (["--step", "3"], "has steps 1 to 2"),
         (["--plane", "core2", "--route", "istio"], "leave --route out"),
         (["--gateway", "x"], "say which with --route"),
+        (["--after", "switch"], "only the strategy blueGreen keeps"),
+        (["--after", "promote", "--candidate", "v3"], "the candidates are v2"),
     ],
 )
 def test_what_cannot_be_rendered_is_bad_usage(folder: Path, arguments: list[str], sentence: str):
