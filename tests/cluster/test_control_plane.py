@@ -126,6 +126,6 @@ def test_a_second_one_runs_beside_the_first_and_ends(control_plane: ControlPlane
 def test_a_program_that_does_not_start_is_told(control_plane: ControlPlane, tmp_path: Path):
     with (
         pytest.raises(NotStartedError, match=r"^false ended with exit code 1"),
-        starting.control_plane(Path("/bin/false"), Path("/bin/sleep"), tmp_path),
+        starting.control_plane(Path("/bin/false"), Path("/bin/false"), tmp_path),
     ):
         pass
