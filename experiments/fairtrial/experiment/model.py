@@ -174,6 +174,11 @@ class Spec(Part):
                 raise_mistakes(
                     [(("unit",), "say which column names the user: traffic.loadTest.requests.unit")]
                 )
+            strategy = info.data.get("strategy")
+            if analysis.unit == "user" and isinstance(strategy, Strategy) and strategy.bandit is not None:
+                raise_mistakes(
+                    [(("unit",), "a bandit moves users from arm to arm with each division; judge by request")]
+                )
             raise_mistakes(
                 ((name,), "not shorter than traffic.loadTest.maxDuration: nothing would be judged")
                 for name, seconds in (("warmUp", analysis.warm_up), ("lookInterval", analysis.look_interval))

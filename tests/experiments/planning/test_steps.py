@@ -107,6 +107,15 @@ def test_pairs_are_the_horizon_where_the_split_sends_nobody_to_the_candidate() -
     assert pairs == smaller == 10_800  # 120 s at 100/s, a tenth of which goes through the split
 
 
+def test_a_bandit_is_not_judged_by_user_because_it_moves_users() -> None:
+    text = _FILE.format(strategy="{bandit: {}}", candidates="{name: v2, modelUri: b}")
+    text = text.replace("{name: errorRate}", "{name: errorRate, role: objective}") + (
+        "  traffic: {loadTest: {requests: {unit: customer}}}\n  analysis: {unit: user}\n"
+    )
+    with pytest.raises(UsageError, match=r"spec.analysis.unit: a bandit moves users from arm to arm"):
+        parse(text.encode(), source="e.yaml", folder=Path(), check_files=False)
+
+
 def test_a_metric_by_user_has_its_horizon_in_users() -> None:
     text = _FILE.format(strategy="{abTest: {}}", candidates="{name: v2, modelUri: b}") + (
         "  traffic: {loadTest: {paired: false, requests: {unit: customer}}}\n"
