@@ -98,6 +98,8 @@ def test_a_run_that_is_being_worked_on_is_not_taken_up_by_another(long_project: 
 
 
 def test_a_run_outlives_the_death_of_its_proxy_and_of_its_load(quick_project: Path):
+    file = quick_project / "experiment.yaml"  # it must not be decided before they die
+    file.write_text(file.read_text().replace("lookInterval: 500ms", "lookInterval: 500ms, fullCycle: 8s"))
     with _running(quick_project) as process:
         _until(lambda: _looked(quick_project), process)
         run = only_run(quick_project)
