@@ -11,14 +11,13 @@ from fairtrial_graphs.backends.interface import Unsupported
 from fairtrial_graphs.backends.local.executor.graph import Graph, GraphNode
 from fairtrial_graphs.backends.local.specs import ModelSpec, PredictorSpec, StandInSpec
 from fairtrial_graphs.build import weights
-from fairtrial_graphs.seldon.rules import EXECUTOR_IMPLEMENTATIONS, check
+from fairtrial_graphs.seldon.rules import EXECUTOR_IMPLEMENTATIONS, ROUTING_INJECTION, check
 from fairtrial_graphs.seldon.types import Container, Node, Predictor, SeldonDeployment
 
 #: Commands to run in place of images, by image, in which * and ? stand for any text and any character.
 StandIns = Mapping[str, Sequence[str]]
 
 _REST_TIMEOUT = "seldon.io/rest-timeout"  # an annotation, in milliseconds
-_ROUTING_INJECTION = "SELDON_ENABLE_ROUTING_INJECTION"
 _TYPES = frozenset({"MODEL", "ROUTER", "COMBINER", "TRANSFORMER", "OUTPUT_TRANSFORMER"})
 _NOT_IN_SELDON = {
     "SIMPLE_MODEL": "leaves the request as it is",
@@ -156,7 +155,7 @@ def _graph(deployment: SeldonDeployment, predictor: Predictor) -> Graph:
         protocol="seldon" if deployment.spec.protocol in (None, "seldon") else "v2",
         root=_graph_node(predictor, predictor.graph),
         timeout=float(everywhere[_REST_TIMEOUT]) / 1000 if everywhere.get(_REST_TIMEOUT) else None,
-        inject_routing=any(v.name == _ROUTING_INJECTION and v.value for v in orchestrator or ()),
+        inject_routing=any(v.name == ROUTING_INJECTION and v.value for v in orchestrator or ()),
     )
 
 
