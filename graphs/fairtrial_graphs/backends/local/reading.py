@@ -17,7 +17,8 @@ from fairtrial_graphs.seldon.types import Container, Node, Predictor, SeldonDepl
 #: Commands to run in place of images, by image, in which * and ? stand for any text and any character.
 StandIns = Mapping[str, Sequence[str]]
 
-_REST_TIMEOUT = "seldon.io/rest-timeout"  # an annotation, in milliseconds
+_REST_TIMEOUT = "seldon.io/rest-timeout"  # annotations, in milliseconds
+_GRPC_TIMEOUT = "seldon.io/grpc-timeout"
 _TYPES = frozenset({"MODEL", "ROUTER", "COMBINER", "TRANSFORMER", "OUTPUT_TRANSFORMER"})
 _NOT_IN_SELDON = {
     "SIMPLE_MODEL": "leaves the request as it is",
@@ -154,9 +155,14 @@ def _graph(deployment: SeldonDeployment, predictor: Predictor) -> Graph:
         version=annotations.get("version", ""),
         protocol="seldon" if deployment.spec.protocol in (None, "seldon") else "v2",
         root=_graph_node(predictor, predictor.graph),
-        timeout=float(everywhere[_REST_TIMEOUT]) / 1000 if everywhere.get(_REST_TIMEOUT) else None,
+        timeout=_seconds(everywhere.get(_REST_TIMEOUT)),
+        grpc_timeout=_seconds(everywhere.get(_GRPC_TIMEOUT)),
         inject_routing=any(v.name == ROUTING_INJECTION and v.value for v in orchestrator or ()),
     )
+
+
+def _seconds(milliseconds: str | None) -> float | None:
+    return float(milliseconds) / 1000 if milliseconds else None
 
 
 def _graph_node(predictor: Predictor, node: Node) -> GraphNode:
@@ -185,9 +191,10 @@ def _unsupported(deployment: SeldonDeployment, stand_ins: StandIns) -> Iterator[
     for index, predictor in enumerate(spec.predictors):
         path = f"spec.predictors.{index}"
         for noted in (deployment.metadata.annotations, spec.annotations, predictor.annotations):
-            timeout = (noted or {}).get(_REST_TIMEOUT)
-            if timeout and not timeout.isdecimal():
-                yield f'{path}: the annotation {_REST_TIMEOUT} is "{timeout}", not a number of milliseconds'
+            for name in (_REST_TIMEOUT, _GRPC_TIMEOUT):
+                timeout = (noted or {}).get(name)
+                if timeout and not timeout.isdecimal():
+                    yield f'{path}: the annotation {name} is "{timeout}", not a number of milliseconds'
         yield from _repeated(path, predictor)
         for place, node in predictor.graph.walk(f"{path}.graph"):
             yield from _unsupported_node(place, predictor, node, stand_ins)

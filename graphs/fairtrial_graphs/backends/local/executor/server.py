@@ -14,24 +14,28 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from fairtrial_graphs.backends.local.executor import grpc_server
 from fairtrial_graphs.backends.local.executor.client import Client, NodeFailed, forwarded
 from fairtrial_graphs.backends.local.executor.graph import Call, Graph, GraphNode
-from fairtrial_graphs.backends.local.executor.messages import BadMessage, Message, escaped
+from fairtrial_graphs.backends.local.executor.json_payloads import JsonPayloads, escaped
+from fairtrial_graphs.backends.local.executor.messages import BadMessage, Message
 from fairtrial_graphs.backends.local.executor.metrics import Metrics
 from fairtrial_graphs.backends.local.executor.walk import Walk
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 _PUID = "Seldon-Puid"
+_PUID_OF = web.RequestKey("puid", str)
 _LARGEST_BODY = 1 << 30  # bytes; the executor has no limit
 _CONNECT = 1.0  # seconds
 
 
-def application(graph: Graph) -> web.Application:
-    """Everything that the executor answers to, for a server to run."""
+def application(graph: Graph, grpc_port: int) -> web.Application:
+    """Everything that the executor answers to, for a server to run; gRPC at this port from when it is run."""
     api = _Api(graph)
     app = web.Application(middlewares=[_with_headers(graph)], client_max_size=_LARGEST_BODY)
     app.cleanup_ctx.append(api.connected)
+    app.cleanup_ctx.append(api.grpc_at(grpc_port))
     app.router.add_get("/ready", api.ready)
     app.router.add_get("/live", _alive)
     for path in ("/metrics", "/prometheus"):
@@ -73,6 +77,13 @@ class _Api:
             self._client = Client(self._graph, session, self._metrics)
             yield
 
+    def grpc_at(self, port: int) -> Callable[[web.Application], AsyncIterator[None]]:
+        async def grpc_served(_: web.Application) -> AsyncIterator[None]:
+            async with grpc_server.serving(self._graph, port, self._metrics, self._is_ready):
+                yield
+
+        return grpc_served
+
     def timed(self, service: str, handler: Handler) -> Handler:
         async def timing(request: web.Request) -> web.Response:
             start = time.perf_counter()
@@ -105,14 +116,16 @@ class _Api:
         return await self._ask_one(request, node, self._asking.metadata)
 
     async def ready(self, _: web.Request) -> web.Response:
-        ports = [node.port for node in self._graph.root.walk() if node.port is not None]
-        listening = await asyncio.gather(*(_listens(port) for port in ports))
-        return web.Response(status=200 if all(listening) else 503)
+        return web.Response(status=200 if await self._is_ready() else 503)
 
     async def exposed(self, _: web.Request) -> web.Response:
         return web.Response(
             body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         )
+
+    async def _is_ready(self) -> bool:
+        ports = [node.port for node in self._graph.root.walk() if node.port is not None]
+        return all(await asyncio.gather(*(_listens(port) for port in ports)))
 
     @property
     def _asking(self) -> Client:
@@ -125,7 +138,7 @@ class _Api:
 
     async def _begin(self, request: web.Request) -> tuple[Walk, Message]:
         client, headers = self._asking, forwarded(request.headers)
-        headers[_PUID] = request["puid"]
+        headers[_PUID] = request[_PUID_OF]
         model = request.match_info.get("model")
         if model == self._graph.root.name:
             # The proxy puts the root's name in every path. Seldon's executor would ask each node under it.
@@ -136,7 +149,7 @@ class _Api:
 
         content_type = request.headers.get("Content-Type", "")
         message = Message(await request.read(), content_type)
-        return Walk(self._graph, ask, random.random), message
+        return Walk(self._graph, JsonPayloads(self._graph.protocol), ask, random.random), message
 
     async def _ask_one(
         self,
@@ -180,7 +193,7 @@ def _with_headers(graph: Graph) -> Any:
     async def middleware(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        request["puid"] = puid = request.headers.get(_PUID) or str(uuid.uuid4())
+        request[_PUID_OF] = puid = request.headers.get(_PUID) or str(uuid.uuid4())
         try:
             response = await handler(request)
         except web.HTTPNotFound:

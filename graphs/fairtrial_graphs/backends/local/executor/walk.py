@@ -12,13 +12,7 @@ from fairtrial_graphs.backends.local.executor.messages import (
     NO_CHILD,
     BadMessage,
     Message,
-    averaged,
-    chained,
-    combined,
-    route_in,
-    route_of_feedback,
-    simple_model,
-    with_routing,
+    Payloads,
 )
 
 #: Asks a node's server, and returns its answer or raises.
@@ -30,6 +24,7 @@ class Walk:
     """One request. `draw` gives a number in [0, 1). What `ask` raises passes through; raises BadMessage."""
 
     graph: Graph
+    payloads: Payloads
     ask: Ask
     draw: Callable[[], float]
     routing: dict[str, int] = field(default_factory=dict[str, int])
@@ -39,12 +34,12 @@ class Walk:
         if node.children:
             message = await self._children(node, message)
         if node.calls("transform-output"):
-            message = await self.ask(node, "transform-output", chained(message, self.graph.protocol))
-        return with_routing(message, self.routing) if self.graph.inject_routing else message
+            message = await self.ask(node, "transform-output", self.payloads.chained(message))
+        return self.payloads.with_routing(message, self.routing) if self.graph.inject_routing else message
 
     async def feedback(self, node: GraphNode, message: Message) -> Message:
         if node.children:
-            route = route_of_feedback(message, node.name)
+            route = self.payloads.route_of_feedback(message, node.name)
             if route == ALL_CHILDREN:
                 await _all(self.feedback(child, message) for child in node.children)
             else:
@@ -57,10 +52,10 @@ class Walk:
     async def _transform_input(self, node: GraphNode, message: Message) -> Message:
         if node.implementation == "SIMPLE_MODEL":
             self.routing[node.name] = ALL_CHILDREN
-            return simple_model(self.graph.protocol)
+            return self.payloads.simple_model()
         for call in ("transform-input", "predict"):
             if node.calls(call):
-                message = chained(message, self.graph.protocol)
+                message = self.payloads.chained(message)
                 self.routing[node.name] = ALL_CHILDREN
                 return await self.ask(node, call, message)
         return message
@@ -77,14 +72,14 @@ class Walk:
         self.routing[node.name] = route
         if node.calls("aggregate"):
             self.routing[node.name] = ALL_CHILDREN
-            return await self.ask(node, "aggregate", combined(answers))
+            return await self.ask(node, "aggregate", self.payloads.combined(answers))
         if node.implementation == "AVERAGE_COMBINER":
-            return averaged(answers, self.graph.protocol)
+            return self.payloads.averaged(answers)
         return answers[0]
 
     async def _route(self, node: GraphNode, message: Message) -> int:
         if node.calls("route"):
-            return route_in(await self.ask(node, "route", message))
+            return self.payloads.route_in(await self.ask(node, "route", message))
         if node.implementation == "SIMPLE_ROUTER":
             return 0
         if node.implementation == "RANDOM_ABTEST":
