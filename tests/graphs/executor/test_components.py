@@ -1,13 +1,14 @@
 """The graph components, by the real seldon-core-microservice, behind the executor."""
 
 import json
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fairtrial_graphs.backends.interface import Route
+from fairtrial_graphs.backends.interface import Route, Serving
 from fairtrial_graphs.backends.local import LocalBackend
 from fairtrial_graphs.seldon.text import parse
 from graphs.executor.served import ROW, ask
@@ -40,8 +41,8 @@ pytestmark = [
 ]
 
 
-def serve(backend: LocalBackend, images: dict[str, str], graph: str) -> str:
-    """The address of a graph whose nodes run these images."""
+def serve(backend: LocalBackend, images: dict[str, str], graph: str) -> Serving:
+    """A graph whose nodes run these images."""
     path = [{"name": "PYTHONPATH", "value": str(Path(__file__).parent)}]
     containers = [{"name": name, "image": image, "env": path} for name, image in images.items()]
     manifest = f"""
@@ -56,7 +57,7 @@ spec:
     componentSpecs: [{{spec: {{containers: {json.dumps(containers)}}}}}]
     graph: {graph}
 """
-    return backend.apply(parse(manifest), Route("r"), lambda _: None).url
+    return backend.apply(parse(manifest), Route("r"), lambda _: None)
 
 
 def model(name: str, answer: float) -> str:
@@ -70,7 +71,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
         yield backend
 
 
-def test_a_bandit_learns_from_rewards_of_0_and_1_which_arm_is_better(backend: LocalBackend):
+def bandit(backend: LocalBackend) -> Serving:
     images = {"router": "components/thompson", "v1": "models/constant", "v2": "models/constant"}
     graph = f"""
       name: router
@@ -79,7 +80,11 @@ def test_a_bandit_learns_from_rewards_of_0_and_1_which_arm_is_better(backend: Lo
       - {{name: branch_names, type: STRING, value: "v1,v2"}}
       - {{name: seed, type: INT, value: "7"}}
       children: [{model("v1", 1)}, {model("v2", 2)}]"""
-    url = serve(backend, images, graph)
+    return serve(backend, images, graph)
+
+
+def test_a_bandit_learns_from_rewards_of_0_and_1_which_arm_is_better(backend: LocalBackend):
+    url = bandit(backend).url
 
     def predict() -> Any:
         status, _, answer = ask(url, "/api/v1.0/predictions", ROW)
@@ -112,6 +117,21 @@ def test_a_bandit_learns_from_rewards_of_0_and_1_which_arm_is_better(backend: Lo
     assert "SELDON_ENABLE_ROUTING_INJECTION" in said["status"]["info"]
 
 
+def test_a_bandit_learns_over_grpc(backend: LocalBackend):
+    address = bandit(backend).arms["main"].grpc
+    assert address is not None
+    client = Path(__file__).with_name("seldon_client.py")
+    argv = [str(MICROSERVICE.with_name("python")), str(client), address]
+    said = json.loads(subprocess.run(argv, check=True, capture_output=True, timeout=120).stdout)
+    routing = said["answer"]["meta"]["routing"]
+    branch = routing["router"]
+    assert routing == {"router": branch, f"v{branch + 1}": -1}
+    assert said["answer"]["data"]["tensor"]["values"] == [branch + 1.0]
+    assert said["puid"]
+    assert said["later"].count(branch) < 8  # 60 zeros are known of this branch, and nothing of the other
+    assert said["refused"] == "UNKNOWN"  # the microservice's own status, passed on
+
+
 def test_v2_bodies_go_through_the_bridge_to_a_combiner_and_back(backend: LocalBackend):
     images = {
         **{name: f"components/{name}" for name in ("from-v2", "to-v2", "average")},
@@ -126,7 +146,7 @@ def test_v2_bodies_go_through_the_bridge_to_a_combiner_and_back(backend: LocalBa
         parameters: [{{name: to, type: STRING, value: v2}}, {{name: model_name, type: STRING, value: wine}}]
         children:
         - {{name: average, type: COMBINER, children: [{model("v1", 1)}, {model("v2", 2)}]}}"""
-    url = serve(backend, images, graph)
+    url = serve(backend, images, graph).url
     x = {"name": "x", "datatype": "FP64", "shape": [2, 2], "data": [1.0, 2.0, 3.0, 4.0]}
     status, _, answer = ask(url, "/api/v1.0/predictions", {"id": "7", "inputs": [x]})
     assert status == 200, answer
