@@ -84,7 +84,7 @@ async def served(root: GraphNode, **more: Any) -> AsyncIterator[Served]:
         servers.append(server)
         ports[name] = (port, port)
     http, port = free_ports(2)
-    runner = web.AppRunner(application(Graph("d", "p", "v7", "v2", root, **more).at(ports), port))
+    runner = web.AppRunner(application(Graph("d", "p", "v7", "v2", root, **more).at(ports), http, port))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", http).start()
     try:

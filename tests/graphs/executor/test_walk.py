@@ -183,6 +183,20 @@ def test_with_v2_nobody_is_told_of_feedback():
     assert not servers.asked
 
 
+def test_every_node_notes_what_it_is_asked_and_answers_and_those_with_children_that_too():
+    noted: list[str] = []
+    servers = Servers()
+    root = node("t", "TRANSFORMER", node("c0", "COMBINER", A))
+    walk = servers.walk(root)
+    walk.note = lambda node, kind, message: noted.append(f"{node.name} {kind}")
+    asyncio.run(walk.predict(root, message({})))
+    of_c = ["c0 request", "a request", "a response", "c0 request", "c0 response", "c0 response"]
+    assert noted == ["t request", "t response", "t request", *of_c, "t response"]
+    noted.clear()
+    asyncio.run(walk.feedback(root, message({"reward": 0})))
+    assert noted == ["t feedback", "c0 feedback", "a feedback"]
+
+
 @pytest.mark.parametrize("inject", [True, False])
 def test_the_way_is_written_into_the_answer_where_the_manifest_asks_for_it(inject: bool):
     servers = Servers(r={"data": {"ndarray": [[1]]}})

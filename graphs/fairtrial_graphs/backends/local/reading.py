@@ -19,6 +19,8 @@ StandIns = Mapping[str, Sequence[str]]
 
 _REST_TIMEOUT = "seldon.io/rest-timeout"  # annotations, in milliseconds
 _GRPC_TIMEOUT = "seldon.io/grpc-timeout"
+_LOG_QUEUE = "seldon.io/executor-logger-queue-size"  # an annotation of the deployment, in messages
+_LOG_URL = "REQUEST_LOGGER_DEFAULT_ENDPOINT"  # of the executor: where loggers without an address post to
 _TYPES = frozenset({"MODEL", "ROUTER", "COMBINER", "TRANSFORMER", "OUTPUT_TRANSFORMER"})
 _NOT_IN_SELDON = {
     "SIMPLE_MODEL": "leaves the request as it is",
@@ -74,7 +76,8 @@ def _spec(deployment: SeldonDeployment, predictor: Predictor, stand_ins: StandIn
         else _stand_in(deployment, predictor, node, _command(predictor, node, stand_ins))
         for node in by_name.values()
     )
-    alone = _is_served(root) and not root.children
+    # Only the executor logs requests, so that a model with a logger is a graph, too.
+    alone = _is_served(root) and not root.children and not _log_url(predictor, root)
     return PredictorSpec(predictor.name, root.name, servers, None if alone else _graph(deployment, predictor))
 
 
@@ -148,6 +151,7 @@ def _graph(deployment: SeldonDeployment, predictor: Predictor) -> Graph:
         **annotations,
     }
     orchestrator = predictor.svcOrchSpec and predictor.svcOrchSpec.env
+    queue = (deployment.metadata.annotations or {}).get(_LOG_QUEUE)
     return Graph(
         deployment=deployment.metadata.name or "",
         predictor=predictor.name,
@@ -157,8 +161,17 @@ def _graph(deployment: SeldonDeployment, predictor: Predictor) -> Graph:
         root=_graph_node(predictor, predictor.graph),
         timeout=_seconds(everywhere.get(_REST_TIMEOUT)),
         grpc_timeout=_seconds(everywhere.get(_GRPC_TIMEOUT)),
+        log_queue=int(queue) if queue else Graph.log_queue,
         inject_routing=any(v.name == ROUTING_INJECTION and v.value for v in orchestrator or ()),
     )
+
+
+def _log_url(predictor: Predictor, node: Node) -> str:
+    """Where requests to this node are logged; empty if nowhere."""
+    if node.logger is None:
+        return ""
+    env = (predictor.svcOrchSpec and predictor.svcOrchSpec.env) or ()
+    return node.logger.url or next((v.value for v in env if v.name == _LOG_URL and v.value), "")
 
 
 def _seconds(milliseconds: str | None) -> float | None:
@@ -176,6 +189,8 @@ def _graph_node(predictor: Predictor, node: Node) -> GraphNode:
         implementation=node.implementation,
         parameters=_parameters(node),
         image=(container and container.image) or "",
+        log_url=_log_url(predictor, node),
+        log_mode=(node.logger and node.logger.mode) or "",
         children=tuple(_graph_node(predictor, child) for child in node.children or ()),
     )
 
@@ -184,6 +199,9 @@ def _unsupported(deployment: SeldonDeployment, stand_ins: StandIns) -> Iterator[
     spec = deployment.spec
     if spec.protocol == "tensorflow":
         yield 'spec.protocol: the local backend speaks "v2" and "seldon", and this says "tensorflow"'
+    queue = (deployment.metadata.annotations or {}).get(_LOG_QUEUE)
+    if queue and not (queue.isdecimal() and int(queue)):
+        yield f'metadata.annotations: {_LOG_QUEUE} is "{queue}", not a number of messages from 1 on'
     if spec.transport == "grpc":
         yield 'spec.transport: the local backend splits REST traffic; remove "grpc"'
     if spec.serverType == "kafka":
@@ -270,8 +288,8 @@ def _ignored_of_node(path: str, place: str, predictor: Predictor, node: Node, na
         yield f"{path}.componentSpecs: {name} runs here without its image {container.image}"
     elif container is not None and (container.command or container.args):
         yield f"{path}.componentSpecs: the stand-in for {name} is run without its command and args"
-    if node.logger is not None:
-        yield f"{place}.logger: requests to {name} are not logged on this machine"
+    if node.logger is not None and not _log_url(predictor, node):
+        yield f"{place}.logger: requests to {name} are not logged: there is no broker here; give it a url"
     if node.implementation in _NOT_IN_SELDON:
         yield (
             f"{place}.implementation: {node.implementation} works here, but the executor of Seldon Core "

@@ -16,7 +16,11 @@ def main() -> None:
     graph = graph_from(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     port, grpc_port = int(sys.argv[2]), int(sys.argv[3])
     web.run_app(
-        application(graph, grpc_port), host="127.0.0.1", port=port, access_log=None, print=lambda *_: None
+        application(graph, port, grpc_port),
+        host="127.0.0.1",
+        port=port,
+        access_log=None,
+        print=lambda *_: None,
     )
 
 

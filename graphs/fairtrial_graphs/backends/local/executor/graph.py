@@ -37,6 +37,8 @@ class GraphNode:
     implementation: str | None = None
     parameters: Mapping[str, str] | None = None
     image: str = ""
+    log_url: str = ""  # where its requests are logged
+    log_mode: str = ""  # request, response or all
     port: int | None = None
     grpc_port: int | None = None
     children: tuple[GraphNode, ...] = ()
@@ -70,6 +72,7 @@ class Graph:
     timeout: float | None = None  # seconds that a node may take; None: for ever
     grpc_timeout: float | None = None  # the same for a gRPC call
     namespace: str = "default"
+    log_queue: int = 10_000  # messages that may wait to be logged
     inject_routing: bool = False  # SELDON_ENABLE_ROUTING_INJECTION
 
     def at(self, ports: Mapping[str, NodePorts]) -> Graph:

@@ -29,6 +29,7 @@ from fairtrial_graphs.backends.local.executor.protobuf_payloads import (
     named,
     protobuf,
 )
+from fairtrial_graphs.backends.local.executor.request_log import Kind, RequestLog, skips_log
 from fairtrial_graphs.backends.local.executor.walk import Walk
 
 _PUID = "seldon-puid"
@@ -43,13 +44,13 @@ Handler = Callable[[bytes, Metadata], Awaitable[bytes]]
 
 @asynccontextmanager
 async def serving(
-    graph: Graph, port: int, metrics: Metrics, is_ready: Callable[[], Awaitable[bool]]
+    graph: Graph, port: int, metrics: Metrics, log: RequestLog, is_ready: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[None]:
     """Answers on this port of 127.0.0.1. Raises RuntimeError if the port is in use."""
     client = GrpcClient(graph, metrics)
     # Without this two servers can share a port, and neither is told.
     server = grpc.aio.server(options=(*OPTIONS, ("grpc.so_reuseport", 0)))
-    server.add_generic_rpc_handlers((_Service(graph, client, metrics, is_ready),))
+    server.add_generic_rpc_handlers((_Service(graph, client, metrics, log, is_ready),))
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
     try:
@@ -61,11 +62,17 @@ async def serving(
 
 class _Service(grpc.GenericRpcHandler):
     def __init__(
-        self, graph: Graph, client: GrpcClient, metrics: Metrics, is_ready: Callable[[], Awaitable[bool]]
+        self,
+        graph: Graph,
+        client: GrpcClient,
+        metrics: Metrics,
+        log: RequestLog,
+        is_ready: Callable[[], Awaitable[bool]],
     ) -> None:
         self._graph = graph
         self._client = client
         self._metrics = metrics
+        self._log = log
         self._is_ready = is_ready
         handlers: dict[str, Handler] = (
             {
@@ -92,8 +99,7 @@ class _Service(grpc.GenericRpcHandler):
     def _timed(self, path: str, handler: Handler) -> Any:
         async def handle(body: bytes, context: Any) -> bytes:
             metadata = _forwarded(context.invocation_metadata() or ())
-            puid = next(value for key, value in metadata if key == _PUID)
-            await context.send_initial_metadata(((_PUID, puid),))
+            await context.send_initial_metadata(((_PUID, _puid(metadata)),))
             start, code, why = time.perf_counter(), grpc.StatusCode.OK, ""
             try:
                 answer = await handler(body, metadata)
@@ -142,7 +148,13 @@ class _Service(grpc.GenericRpcHandler):
         async def ask(node: GraphNode, call: Call, message: Message) -> Message:
             return await self._client.ask(node, call, message, metadata)
 
-        return Walk(self._graph, ProtobufPayloads(self._graph.protocol), ask, random.random)
+        puid, skips = _puid(metadata), skips_log(dict(metadata))
+
+        def note(node: GraphNode, kind: Kind, message: Message) -> None:
+            if not skips:
+                self._log.note(node, kind, message, puid)
+
+        return Walk(self._graph, ProtobufPayloads(self._graph.protocol), ask, random.random, note)
 
     def _node(self, body: bytes) -> GraphNode:
         """The one that is named. Through the split a caller knows no names: any other is the first node's."""
@@ -153,6 +165,10 @@ class _Service(grpc.GenericRpcHandler):
 
 async def _live(_: bytes, _metadata: Metadata) -> bytes:
     return wire.written([wire.whole(1, 1)])
+
+
+def _puid(metadata: Metadata) -> str:
+    return next(str(value) for key, value in metadata if key == _PUID)
 
 
 def _forwarded(metadata: Any) -> Metadata:

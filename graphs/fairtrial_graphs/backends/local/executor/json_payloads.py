@@ -37,7 +37,7 @@ class JsonPayloads:
         )
 
     def route_in(self, message: Message) -> int:
-        values = _parsed(message)
+        values = parsed(message)
         if isinstance(values, dict):
             data = values.get("data")
             data = data if isinstance(data, dict) else {}
@@ -127,7 +127,8 @@ def _plain(message: Message) -> bytes:
     return gzip.decompress(message.body) if message.encoding == "gzip" else message.body
 
 
-def _parsed(message: Message) -> Any:
+def parsed(message: Message) -> Any:
+    """Raises BadMessage."""
     try:
         return json.loads(_plain(message))
     except (ValueError, OSError, EOFError) as error:
@@ -135,7 +136,7 @@ def _parsed(message: Message) -> Any:
 
 
 def _object(message: Message) -> dict[str, Any]:
-    content = _parsed(message)
+    content = parsed(message)
     if not isinstance(content, dict):
         raise BadMessage("the payload is JSON, but not an object")
     return content
