@@ -7,11 +7,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 from fairtrial_graphs.backends.interface import NotReady, Route
 from fairtrial_graphs.backends.local import LocalBackend
+from fairtrial_graphs.backends.local.executor import wire
+from fairtrial_graphs.backends.local.executor.protobuf_payloads import name_in
 from fairtrial_graphs.seldon.text import parse
 from graphs.executor.served import ROW, Served
 from graphs.processes import called, descendants, until
@@ -20,7 +25,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 COMPONENT = str(Path(__file__).with_name("component.py"))
 KINDS = ("add", "mean", "route:0", "route:1", "fail", "slow:1", "die")
-STAND_INS = {f"reg/{kind.replace(':', '-')}:1": [sys.executable, COMPONENT, kind] for kind in KINDS}
+GRPC_ECHO = str(Path(__file__).with_name("grpc_echo.py"))
+STAND_INS = {
+    "reg/grpc:1": [sys.executable, GRPC_ECHO],
+    **{f"reg/{kind.replace(':', '-')}:1": [sys.executable, COMPONENT, kind] for kind in KINDS},
+}
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +187,72 @@ def test_status_and_metadata_are_those_of_the_node_that_is_named(served: Served)
     status, _, answer = served.ask("/api/v1.0/status/nobody")
     assert (status, answer["status"]["info"]) == (500, "Failed to find model nobody")
     assert served.ask("/live")[0] == 200
+
+
+def test_the_metadata_of_the_whole_graph_are_those_of_its_nodes(served: Served):
+    graph = "{name: t, type: TRANSFORMER, children: [{name: m, type: MODEL}]}"
+    served.apply({"t": "add", "m": "add"}, graph)
+    status, _, answer = served.ask("/api/v1.0/metadata")
+    models = {"m": {"name": "m"}, "t": {"name": "t"}}
+    assert (status, answer) == (
+        200,
+        {"name": "p", "models": models, "graphinputs": None, "graphoutputs": None},
+    )
+
+
+def test_requests_of_a_node_with_a_logger_are_posted_there_and_bodies_as_they_were(served: Served):
+    got: list[tuple[dict[str, str], bytes]] = []
+
+    class Logger(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Logger) as logger:
+        threading.Thread(target=logger.serve_forever).start()
+        try:
+            url = f"http://127.0.0.1:{logger.server_port}/"
+            served.apply({"a": "add"}, f"{{name: a, type: MODEL, logger: {{mode: all, url: '{url}'}}}}")
+            assert served.predict(**{"Seldon-Puid": "mine"})[0] == 200
+            until(lambda: len(got) == 2, 10, "both events are posted")
+        finally:
+            logger.shutdown()
+    bodies = {headers["ce-type"].rpartition(".")[2]: json.loads(body) for headers, body in got}
+    assert bodies == {"request": ROW, "response": {"meta": {}, "data": {"ndarray": [[2.0, 3.0]]}}}
+    assert {headers["ce-requestid"] for headers, _ in got} == {"mine"}
+
+
+def test_grpc_is_split_among_graphs_at_the_same_address(served: Served):
+    arms = "\n".join(
+        f"""  - name: {name}
+    traffic: 50
+    componentSpecs: [{{spec: {{containers: [{{name: {name}-m, image: "reg/grpc:1"}}]}}}}]
+    graph: {{name: {name}-m, type: MODEL}}"""
+        for name in ("one", "two")
+    )
+    head = "apiVersion: machinelearning.seldon.io/v1\nkind: SeldonDeployment\nmetadata: {name: d}\n"
+    serving = served.backend.apply(
+        parse(f"{head}spec:\n  protocol: v2\n  predictors:\n{arms}"), Route("r"), lambda _: None
+    )
+    tensor = wire.nested(5, wire.written([wire.text(1, "x"), wire.text(2, "FP64")]))
+    request = wire.written([wire.text(1, "d"), tensor])
+
+    def answered(address: str, count: int) -> set[str]:
+        with grpc.insecure_channel(address) as channel:
+            infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            answers = [wire.read(infer(request, timeout=10, wait_for_ready=True)) for _ in range(count)]
+        assert all(answer[1:] == [tensor] for answer in answers)
+        return {name_in(wire.written(answer)) for answer in answers}
+
+    assert answered(serving.url.removeprefix("http://"), 40) == {"one-m", "two-m"}
+    for name, arm in serving.arms.items():
+        assert arm.grpc is not None
+        assert answered(arm.grpc, 2) == {f"{name}-m"}
 
 
 def test_a_stand_in_that_does_not_start_is_told_with_its_log(served: Served, tmp_path: Path):
