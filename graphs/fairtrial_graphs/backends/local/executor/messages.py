@@ -42,7 +42,7 @@ class Payloads(Protocol):
         ...
 
     def with_routing(self, message: Message, routing: Mapping[str, int]) -> Message:
-        """The answer with `meta.routing`."""
+        """The answer with `meta.routing`; with v2, which has no meta, as it was."""
         ...
 
     def simple_model(self) -> Message:

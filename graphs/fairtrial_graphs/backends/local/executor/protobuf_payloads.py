@@ -81,6 +81,8 @@ class ProtobufPayloads:
         return route
 
     def with_routing(self, message: Message, routing: Mapping[str, int]) -> Message:
+        if self.protocol == "v2":
+            return message  # which has no meta
         fields = wire.read(message.body)
         meta = wire.last(fields, _META)
         kept = [field for field in wire.read(meta.bytes) if field.number != _ROUTING] if meta else []
