@@ -166,6 +166,21 @@ def test_a_stand_in_has_the_environment_that_seldon_core_gives():
     assert (graph.protocol, graph.root.type, graph.root.image) == ("v2", "MODEL", "reg/own:1")
 
 
+def test_one_image_of_several_components_is_told_apart_by_the_containers_args():
+    text = OWN_IMAGE.replace("NODE: x", "x: x").replace(
+        'image: "reg/own:1",', 'image: "reg/own:1", args: [a b, c],'
+    )
+    plan = read_plan(parse(text), {"*": ["serve", "{args}", "--last"]})
+    (server,) = plan.predictors[0].servers
+    assert isinstance(server, StandInSpec)
+    assert server.command == ("serve", "a b", "c", "--last")
+    assert plan.ignored == ()
+    (told,) = read_plan(parse(text), {"*": ["serve"]}).ignored
+    assert told.startswith(
+        "spec.predictors.0.componentSpecs: the stand-in for p is run without the container's"
+    )
+
+
 GRAPH = """
 apiVersion: machinelearning.seldon.io/v1
 kind: SeldonDeployment

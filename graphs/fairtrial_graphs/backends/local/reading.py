@@ -15,7 +15,10 @@ from fairtrial_graphs.seldon.rules import EXECUTOR_IMPLEMENTATIONS, ROUTING_INJE
 from fairtrial_graphs.seldon.types import Container, Node, Predictor, SeldonDeployment
 
 #: Commands to run in place of images, by image, in which * and ? stand for any text and any character.
+#: The word {args} in a command stands for the container's own args.
 StandIns = Mapping[str, Sequence[str]]
+
+_ARGS = "{args}"
 
 _REST_TIMEOUT = "seldon.io/rest-timeout"  # annotations, in milliseconds
 _GRPC_TIMEOUT = "seldon.io/grpc-timeout"
@@ -63,7 +66,7 @@ def read_plan(deployment: SeldonDeployment, stand_ins: StandIns | None = None) -
         predictors=tuple(_spec(deployment, predictor, stand_ins) for predictor in deployment.spec.predictors),
         weights=weights(deployment),
         mirror=mirror,
-        ignored=tuple(_ignored(deployment)),
+        ignored=tuple(_ignored(deployment, stand_ins)),
     )
 
 
@@ -131,6 +134,12 @@ def _stand_in(
 def _command(predictor: Predictor, node: Node, stand_ins: StandIns) -> Sequence[str]:
     """Empty if there is none for the node's image."""
     container = predictor.container(node.name)
+    args = (container and container.args) or []
+    command = _stand_in_for(container, stand_ins)
+    return [part for word in command for part in (args if word == _ARGS else [word])]
+
+
+def _stand_in_for(container: Container | None, stand_ins: StandIns) -> Sequence[str]:
     image = (container and container.image) or ""
     return next((command for glob, command in stand_ins.items() if fnmatchcase(image, glob)), ())
 
@@ -269,7 +278,7 @@ def _unsupported_ab_test(path: str, node: Node) -> Iterator[str]:
         yield f'{path}.parameters: ratioA is the share of the first child, from 0 to 1, not "{ratio}"'
 
 
-def _ignored(deployment: SeldonDeployment) -> Iterator[str]:
+def _ignored(deployment: SeldonDeployment, stand_ins: StandIns) -> Iterator[str]:
     for index, predictor in enumerate(deployment.spec.predictors):
         path = f"spec.predictors.{index}"
         if (predictor.replicas or deployment.spec.replicas or 1) > 1:
@@ -277,17 +286,29 @@ def _ignored(deployment: SeldonDeployment) -> Iterator[str]:
         nodes = list(predictor.graph.walk(f"{path}.graph"))
         alone = len(nodes) == 1
         for place, node in nodes:
-            yield from _ignored_of_node(path, place, predictor, node, predictor.name if alone else node.name)
+            name = predictor.name if alone else node.name
+            yield from _ignored_of_container(path, predictor, node, name, stand_ins)
+            yield from _ignored_of_node(place, predictor, node, name)
         if predictor.explainer is not None:
             yield f"{path}.explainer: the explainer of {predictor.name} does not run on this machine"
 
 
-def _ignored_of_node(path: str, place: str, predictor: Predictor, node: Node, name: str) -> Iterable[str]:
+def _ignored_of_container(
+    path: str, predictor: Predictor, node: Node, name: str, stand_ins: StandIns
+) -> Iterable[str]:
     container = predictor.container(node.name)
-    if container is not None and container.image and _is_served(node):
+    if container is None:
+        return
+    if container.image and _is_served(node):
         yield f"{path}.componentSpecs: {name} runs here without its image {container.image}"
-    elif container is not None and (container.command or container.args):
-        yield f"{path}.componentSpecs: the stand-in for {name} is run without its command and args"
+    elif container.command or (container.args and _ARGS not in _stand_in_for(container, stand_ins)):
+        yield (
+            f"{path}.componentSpecs: the stand-in for {name} is run without the container's "
+            f"command and args; put {_ARGS} into the stand-in for the args"
+        )
+
+
+def _ignored_of_node(place: str, predictor: Predictor, node: Node, name: str) -> Iterable[str]:
     if node.logger is not None and not _log_url(predictor, node):
         yield f"{place}.logger: requests to {name} are not logged: there is no broker here; give it a url"
     if node.implementation in _NOT_IN_SELDON:
