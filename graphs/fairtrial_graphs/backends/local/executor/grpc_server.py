@@ -21,7 +21,7 @@ from fairtrial_graphs.backends.local.executor.grpc_client import (
     Metadata,
     spelled,
 )
-from fairtrial_graphs.backends.local.executor.messages import BadMessage, Message
+from fairtrial_graphs.backends.local.executor.messages import BadMessage, Kind, Message
 from fairtrial_graphs.backends.local.executor.metrics import Metrics
 from fairtrial_graphs.backends.local.executor.protobuf_payloads import (
     ProtobufPayloads,
@@ -29,7 +29,7 @@ from fairtrial_graphs.backends.local.executor.protobuf_payloads import (
     named,
     protobuf,
 )
-from fairtrial_graphs.backends.local.executor.request_log import Kind, RequestLog, skips_log
+from fairtrial_graphs.backends.local.executor.request_log import RequestLog, skips_log
 from fairtrial_graphs.backends.local.executor.walk import Walk
 
 _PUID = "seldon-puid"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
+
+#: What a message is to the request log.
+Kind = Literal["request", "response", "feedback"]
 
 ALL_CHILDREN = -1
 NO_CHILD = -2

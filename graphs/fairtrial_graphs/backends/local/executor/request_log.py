@@ -12,14 +12,11 @@ import zlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import aiohttp
 
 from fairtrial_graphs.backends.local.executor.graph import Graph, GraphNode
-from fairtrial_graphs.backends.local.executor.messages import Message
-
-Kind = Literal["request", "response", "feedback"]
+from fairtrial_graphs.backends.local.executor.messages import Kind, Message
 
 _TYPES: Mapping[Kind, str] = {
     "request": "io.seldon.serving.inference.request",

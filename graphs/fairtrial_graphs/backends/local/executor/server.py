@@ -19,9 +19,9 @@ from fairtrial_graphs.backends.local.executor.client import Client, NodeFailed, 
 from fairtrial_graphs.backends.local.executor.graph import Call, Graph, GraphNode
 from fairtrial_graphs.backends.local.executor.graph_metadata import graph_metadata
 from fairtrial_graphs.backends.local.executor.json_payloads import JsonPayloads, escaped, parsed
-from fairtrial_graphs.backends.local.executor.messages import BadMessage, Message
+from fairtrial_graphs.backends.local.executor.messages import BadMessage, Kind, Message
 from fairtrial_graphs.backends.local.executor.metrics import Metrics
-from fairtrial_graphs.backends.local.executor.request_log import Kind, RequestLog, skips_log
+from fairtrial_graphs.backends.local.executor.request_log import RequestLog, skips_log
 from fairtrial_graphs.backends.local.executor.walk import Walk
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]

@@ -11,10 +11,10 @@ from fairtrial_graphs.backends.local.executor.messages import (
     ALL_CHILDREN,
     NO_CHILD,
     BadMessage,
+    Kind,
     Message,
     Payloads,
 )
-from fairtrial_graphs.backends.local.executor.request_log import Kind
 
 #: Asks a node's server, and returns its answer or raises.
 Ask = Callable[[GraphNode, Call, Message], Awaitable[Message]]
