@@ -11,6 +11,7 @@ from fairtrial_graphs.backends.local.specs import ModelSpec, StandInSpec
 from fairtrial_graphs.build import Arm, Shadow, build
 from fairtrial_graphs.seldon.text import parse
 
+QUEUE = "seldon.io/executor-logger-queue-size"
 HAND_WRITTEN = """
 apiVersion: machinelearning.seldon.io/v1
 kind: SeldonDeployment
@@ -82,6 +83,7 @@ def test_a_shadow_is_a_mirror_and_no_traffic_means_all_of_it(traffic: int, perce
         ),
         ({"node": "type: SORTER"}, "spec.predictors.0.graph.type: there is no type SORTER"),
         ({"predictor": "annotations: {seldon.io/rest-timeout: soon}"}, "not a number of milliseconds"),
+        ({"predictor": "annotations: {seldon.io/grpc-timeout: 1s}"}, "not a number of milliseconds"),
         ({"container": "args: [--x]"}, "(container m): the local backend starts its own server"),
         (
             {"container": "envFrom: [{secretRef: {name: s}}]"},
@@ -98,6 +100,44 @@ def test_what_cannot_run_here_is_refused_by_the_name_of_its_field(fields: dict[s
         read_plan(parse(manifest(**fields)))
     assert sentence in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_model_with_a_logger_gets_an_executor_which_alone_logs():
+    at = manifest(node="logger: {mode: request, url: 'http://log'}")
+    (predictor,) = read_plan(parse(at)).predictors
+    assert predictor.graph is not None
+    assert (predictor.graph.root.log_url, predictor.graph.root.log_mode) == ("http://log", "request")
+    assert (predictor.graph.log_queue, predictor.graph.root.type) == (10_000, "MODEL")
+    assert graph_from(json.loads(json.dumps(predictor.graph.to_dict()))) == predictor.graph
+
+
+def test_a_logger_without_a_url_posts_where_the_executor_is_told_to_or_it_is_told_that_nothing_is_logged():
+    orchestrator = "svcOrchSpec: {env: [{name: REQUEST_LOGGER_DEFAULT_ENDPOINT, value: 'http://broker'}]}"
+    bare = "logger: {mode: all}"
+    (predictor,) = read_plan(parse(manifest(node=bare, predictor=orchestrator))).predictors
+    assert predictor.graph is not None
+    assert predictor.graph.root.log_url == "http://broker"
+    plan = read_plan(parse(manifest(node=bare)))
+    assert plan.predictors[0].graph is None
+    assert plan.ignored == (
+        "spec.predictors.0.graph.logger: requests to p are not logged: "
+        "there is no broker here; give it a url",
+    )
+
+
+@pytest.mark.parametrize("queue", ["0", "many"])
+def test_a_queue_of_no_size_is_refused(queue: str):
+    text = manifest().replace("{name: d}", f"{{name: d, annotations: {{{QUEUE}: '{queue}'}}}}")
+    with pytest.raises(Unsupported, match="not a number of messages"):
+        read_plan(parse(text))
+    text = (
+        text.replace(f"'{queue}'", "'22'")
+        .replace("NODE", "x")
+        .replace("modelUri: /models/m", "modelUri: /models/m, logger: {mode: all, url: x}")
+    )
+    graph = read_plan(parse(text)).predictors[0].graph
+    assert graph is not None
+    assert graph.log_queue == 22
 
 
 OWN_IMAGE = manifest(container='image: "reg/own:1", env: [{name: A, value: b}]').replace(
@@ -124,6 +164,21 @@ def test_a_stand_in_has_the_environment_that_seldon_core_gives():
     graph = plan.predictors[0].graph
     assert graph is not None
     assert (graph.protocol, graph.root.type, graph.root.image) == ("v2", "MODEL", "reg/own:1")
+
+
+def test_one_image_of_several_components_is_told_apart_by_the_containers_args():
+    text = OWN_IMAGE.replace("NODE: x", "x: x").replace(
+        'image: "reg/own:1",', 'image: "reg/own:1", args: [a b, c],'
+    )
+    plan = read_plan(parse(text), {"*": ["serve", "{args}", "--last"]})
+    (server,) = plan.predictors[0].servers
+    assert isinstance(server, StandInSpec)
+    assert server.command == ("serve", "a b", "c", "--last")
+    assert plan.ignored == ()
+    (told,) = read_plan(parse(text), {"*": ["serve"]}).ignored
+    assert told.startswith(
+        "spec.predictors.0.componentSpecs: the stand-in for p is run without the container's"
+    )
 
 
 GRAPH = """

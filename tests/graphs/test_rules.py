@@ -113,6 +113,11 @@ def test_nothing_is_said_of_a_good_manifest(predictors: str):
     assert check(parse(manifest(predictors))) == ()
 
 
+@pytest.mark.parametrize("how", ["value: 'true'", "valueFrom: {configMapKeyRef: {name: c, key: k}}"])
+def test_nothing_is_said_of_routers_whose_branches_are_told(how: str):
+    assert check(parse(routed(f"{{name: SELDON_ENABLE_ROUTING_INJECTION, {how}}}"))) == ()
+
+
 def test_a_deployment_needs_a_name_of_its_own_or_a_generated_one():
     text = manifest(predictor("a"))
     assert [f.path for f in check(parse(text.replace("{name: d}", "{}")))] == ["metadata.name"]
@@ -172,7 +177,25 @@ BY_WEBHOOK = [
     ),
 ]
 
+ROUTED = (
+    "{name: p%s, graph: {name: r, type: ROUTER, children: [{name: a, type: MODEL}]}, "
+    "componentSpecs: [{spec: {containers: [{name: r, image: r}, {name: a, image: a}]}}]}"
+)
+
+
+def routed(svc_orch_spec: str = "", protocol: str = "seldon") -> str:
+    """A router over a model, with these variables of the executor."""
+    more = f", svcOrchSpec: {{env: [{svc_orch_spec}]}}" if svc_orch_spec else ""
+    return manifest(ROUTED % more).replace("protocol: v2", f"protocol: {protocol}")
+
+
+NO_BRANCH = "spec.predictors.0.svcOrchSpec.env: answers do not say which branch of r they took"
+
 MISHANDLED = [
+    (routed(), NO_BRANCH),
+    (routed("{name: OTHER, value: x}"), NO_BRANCH),
+    # The executor looks at the value's length only.
+    (routed("{name: SELDON_ENABLE_ROUTING_INJECTION, value: ''}"), NO_BRANCH),
     (of_protocol("v2", f"{{name: r, type: ROUTER, children: {TWO}}}", PODS), "protocol v2 has no /route"),
     (
         of_protocol("v2", f"{{name: r, implementation: AVERAGE_COMBINER, children: {TWO}}}"),

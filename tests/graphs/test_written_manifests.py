@@ -96,7 +96,11 @@ def test_what_a_team_wrote_is_written_back_with_nothing_lost_or_added(path: Path
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_nothing_that_a_team_wrote_would_be_refused(path: Path):
-    assert mistakes(path.read_text(encoding="utf-8"), path.name) == ((), ())
+    refused, mishandled = mistakes(path.read_text(encoding="utf-8"), path.name)
+    assert refused == ()
+    # Their routers get no feedback that says which branch answered.
+    paths = ["spec.predictors.0.svcOrchSpec.env"] if path.name in {"bandit.json", "mixed.yaml"} else []
+    assert [problem.path for problem in mishandled] == paths
 
 
 @settings(max_examples=30, deadline=None)

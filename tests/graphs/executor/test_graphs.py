@@ -1,6 +1,5 @@
 """Whole graphs from manifests: Envoy, the executor, and components that run in place of images."""
 
-import http.client
 import json
 import os
 import sys
@@ -8,94 +7,29 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+import grpc
 import pytest
-from fairtrial_graphs.backends.interface import NotReady, Route, Serving
+from fairtrial_graphs.backends.interface import NotReady, Route
 from fairtrial_graphs.backends.local import LocalBackend
+from fairtrial_graphs.backends.local.executor import wire
+from fairtrial_graphs.backends.local.executor.protobuf_payloads import name_in
 from fairtrial_graphs.seldon.text import parse
+from graphs.executor.served import ROW, Served
 from graphs.processes import called, descendants, until
 from graphs.standin import launcher
 from prometheus_client.parser import text_string_to_metric_families
 
 COMPONENT = str(Path(__file__).with_name("component.py"))
 KINDS = ("add", "mean", "route:0", "route:1", "fail", "slow:1", "die")
-STAND_INS = {f"reg/{kind.replace(':', '-')}:1": [sys.executable, COMPONENT, kind] for kind in KINDS}
-ROW = {"data": {"ndarray": [[1.0, 2.0]]}}
-
-
-class Served:
-    """A graph that is served, and what its components were asked."""
-
-    def __init__(self, backend: LocalBackend, calls: Path) -> None:
-        self.backend = backend
-        self._calls = calls
-        self.serving: Serving | None = None
-
-    def apply(
-        self,
-        nodes: dict[str, str],
-        graph: str,
-        *,
-        protocol: str = "seldon",
-        spec: str = "",
-        predictor: str = "",
-    ) -> Serving:
-        """`nodes`: kind of component by name."""
-        containers = [
-            {"name": name, "image": f"reg/{kind}:1", "env": [{"name": "CALLS", "value": str(self._calls)}]}
-            for name, kind in nodes.items()
-        ]
-        text = f"""
-apiVersion: machinelearning.seldon.io/v1
-kind: SeldonDeployment
-metadata: {{name: d}}
-spec:
-  protocol: {protocol}
-  {spec}
-  predictors:
-  - name: p
-    annotations: {{version: v7}}
-    {predictor}
-    componentSpecs: [{{spec: {{containers: {json.dumps(containers)}}}}}]
-    graph: {graph}
-"""
-        self.serving = self.backend.apply(parse(text), Route("r"), lambda _: None)
-        return self.serving
-
-    def ask(
-        self, path: str, content: Any = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, dict[str, str], Any]:
-        assert self.serving is not None
-        return ask(self.serving.url, path, content, headers)
-
-    def predict(self, **headers: str) -> tuple[int, dict[str, str], Any]:
-        return self.ask("/api/v1.0/predictions", ROW, headers)
-
-    def calls(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self._calls.read_text().splitlines()]
-
-    def asked(self) -> list[str]:
-        return [f"{call['node']}{call['path']}" for call in self.calls()]
-
-
-def ask(
-    url: str, path: str, content: Any = None, headers: dict[str, str] | None = None
-) -> tuple[int, dict[str, str], Any]:
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
-    try:
-        body = None if content is None else json.dumps(content)
-        method = "GET" if content is None else "POST"
-        connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})
-        response = connection.getresponse()
-        text = response.read()
-        headers = {name.lower(): value for name, value in response.getheaders()}
-        return response.status, headers, json.loads(text) if text[:1] in (b"{", b"[") else text.decode()
-    finally:
-        connection.close()
+GRPC_ECHO = str(Path(__file__).with_name("grpc_echo.py"))
+STAND_INS = {
+    "reg/grpc:1": [sys.executable, GRPC_ECHO],
+    **{f"reg/{kind.replace(':', '-')}:1": [sys.executable, COMPONENT, kind] for kind in KINDS},
+}
 
 
 @pytest.fixture(scope="module")
@@ -253,6 +187,72 @@ def test_status_and_metadata_are_those_of_the_node_that_is_named(served: Served)
     status, _, answer = served.ask("/api/v1.0/status/nobody")
     assert (status, answer["status"]["info"]) == (500, "Failed to find model nobody")
     assert served.ask("/live")[0] == 200
+
+
+def test_the_metadata_of_the_whole_graph_are_those_of_its_nodes(served: Served):
+    graph = "{name: t, type: TRANSFORMER, children: [{name: m, type: MODEL}]}"
+    served.apply({"t": "add", "m": "add"}, graph)
+    status, _, answer = served.ask("/api/v1.0/metadata")
+    models = {"m": {"name": "m"}, "t": {"name": "t"}}
+    assert (status, answer) == (
+        200,
+        {"name": "p", "models": models, "graphinputs": None, "graphoutputs": None},
+    )
+
+
+def test_requests_of_a_node_with_a_logger_are_posted_there_and_bodies_as_they_were(served: Served):
+    got: list[tuple[dict[str, str], bytes]] = []
+
+    class Logger(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Logger) as logger:
+        threading.Thread(target=logger.serve_forever).start()
+        try:
+            url = f"http://127.0.0.1:{logger.server_port}/"
+            served.apply({"a": "add"}, f"{{name: a, type: MODEL, logger: {{mode: all, url: '{url}'}}}}")
+            assert served.predict(**{"Seldon-Puid": "mine"})[0] == 200
+            until(lambda: len(got) == 2, 10, "both events are posted")
+        finally:
+            logger.shutdown()
+    bodies = {headers["ce-type"].rpartition(".")[2]: json.loads(body) for headers, body in got}
+    assert bodies == {"request": ROW, "response": {"meta": {}, "data": {"ndarray": [[2.0, 3.0]]}}}
+    assert {headers["ce-requestid"] for headers, _ in got} == {"mine"}
+
+
+def test_grpc_is_split_among_graphs_at_the_same_address(served: Served):
+    arms = "\n".join(
+        f"""  - name: {name}
+    traffic: 50
+    componentSpecs: [{{spec: {{containers: [{{name: {name}-m, image: "reg/grpc:1"}}]}}}}]
+    graph: {{name: {name}-m, type: MODEL}}"""
+        for name in ("one", "two")
+    )
+    head = "apiVersion: machinelearning.seldon.io/v1\nkind: SeldonDeployment\nmetadata: {name: d}\n"
+    serving = served.backend.apply(
+        parse(f"{head}spec:\n  protocol: v2\n  predictors:\n{arms}"), Route("r"), lambda _: None
+    )
+    tensor = wire.nested(5, wire.written([wire.text(1, "x"), wire.text(2, "FP64")]))
+    request = wire.written([wire.text(1, "d"), tensor])
+
+    def answered(address: str, count: int) -> set[str]:
+        with grpc.insecure_channel(address) as channel:
+            infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            answers = [wire.read(infer(request, timeout=10, wait_for_ready=True)) for _ in range(count)]
+        assert all(answer[1:] == [tensor] for answer in answers)
+        return {name_in(wire.written(answer)) for answer in answers}
+
+    assert answered(serving.url.removeprefix("http://"), 40) == {"one-m", "two-m"}
+    for name, arm in serving.arms.items():
+        assert arm.grpc is not None
+        assert answered(arm.grpc, 2) == {f"{name}-m"}
 
 
 def test_a_stand_in_that_does_not_start_is_told_with_its_log(served: Served, tmp_path: Path):

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from fairtrial_graphs.backends.local.executor.graph import Call, Graph, GraphNode
-from fairtrial_graphs.backends.local.executor.messages import BadMessage, Message, escaped, route_in
+from fairtrial_graphs.backends.local.executor.json_payloads import JsonPayloads, escaped
+from fairtrial_graphs.backends.local.executor.messages import BadMessage, Message
 from fairtrial_graphs.backends.local.executor.walk import Walk
 
 
@@ -43,7 +44,9 @@ class Servers:
         return Message(json.dumps({"meta": {}, "by": [*content.get("by", []), node.name]}).encode())
 
     def walk(self, root: GraphNode, protocol: Any = "seldon", draw: float = 0.0, **more: Any) -> Walk:
-        return Walk(Graph("d", "p", "", protocol, root, **more), self.ask, lambda: draw)
+        return Walk(
+            Graph("d", "p", "", protocol, root, **more), JsonPayloads(protocol), self.ask, lambda: draw
+        )
 
     def predict(self, root: GraphNode, content: Any = None, **more: Any) -> Any:
         walk = self.walk(root, **more)
@@ -77,7 +80,7 @@ def test_children_are_asked_at_the_same_time():
         return message
 
     root = node("x", None, A, B)
-    walk = Walk(Graph("d", "p", "", "seldon", root), ask, lambda: 0.0)
+    walk = Walk(Graph("d", "p", "", "seldon", root), JsonPayloads("seldon"), ask, lambda: 0.0)
     asyncio.run(asyncio.wait_for(walk.predict(root, message({})), 5))
 
 
@@ -107,7 +110,7 @@ def test_a_route_to_a_child_that_is_not_there_is_an_error(route: int):
     ],
 )
 def test_every_form_of_a_route_is_read(answer: Any, route: int):
-    assert route_in(message(answer)) == route
+    assert JsonPayloads("seldon").route_in(message(answer)) == route
 
 
 @pytest.mark.parametrize("answer", [{"data": {"ndarray": []}}, [], "x", {"data": {"ndarray": [["b"]]}}])
@@ -131,7 +134,7 @@ def test_v2_outputs_are_the_inputs_of_the_next_node():
         return Message(json.dumps({"model_name": node.name, "outputs": [node.name]}).encode())
 
     root = node("t", "TRANSFORMER", A)
-    walk = Walk(Graph("d", "p", "", "v2", root), ask, lambda: 0.0)
+    walk = Walk(Graph("d", "p", "", "v2", root), JsonPayloads("v2"), ask, lambda: 0.0)
     asyncio.run(walk.predict(root, message({"inputs": ["x"]})))
     assert got == [{"inputs": ["x"]}, {"model_name": "t", "inputs": ["t"]}]
 
@@ -178,6 +181,20 @@ def test_with_v2_nobody_is_told_of_feedback():
     servers = Servers()
     servers.feedback(node("r", "ROUTER", A), {"reward": 1}, protocol="v2")
     assert not servers.asked
+
+
+def test_every_node_notes_what_it_is_asked_and_answers_and_those_with_children_that_too():
+    noted: list[str] = []
+    servers = Servers()
+    root = node("t", "TRANSFORMER", node("c0", "COMBINER", A))
+    walk = servers.walk(root)
+    walk.note = lambda node, kind, message: noted.append(f"{node.name} {kind}")
+    asyncio.run(walk.predict(root, message({})))
+    of_c = ["c0 request", "a request", "a response", "c0 request", "c0 response", "c0 response"]
+    assert noted == ["t request", "t response", "t request", *of_c, "t response"]
+    noted.clear()
+    asyncio.run(walk.feedback(root, message({"reward": 0})))
+    assert noted == ["t feedback", "c0 feedback", "a feedback"]
 
 
 @pytest.mark.parametrize("inject", [True, False])

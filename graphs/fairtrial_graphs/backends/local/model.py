@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fairtrial_graphs.backends.interface import Launcher
 from fairtrial_graphs.backends.local.envoy_config import Upstream
-from fairtrial_graphs.backends.local.executor.graph import Graph
+from fairtrial_graphs.backends.local.executor.graph import Graph, NodePorts
 from fairtrial_graphs.backends.local.listening import ListeningProcess
 from fairtrial_graphs.backends.local.specs import ModelSpec, PredictorSpec, StandInSpec
 
@@ -76,7 +76,9 @@ class StandInProcess(ListeningProcess):
 
 
 class ExecutorProcess(ListeningProcess):
-    def __init__(self, graph: Graph, ports: Callable[[], Mapping[str, int]], folder: Path, log: Path) -> None:
+    def __init__(
+        self, graph: Graph, ports: Callable[[], Mapping[str, NodePorts]], folder: Path, log: Path
+    ) -> None:
         """`ports` tells where each node's server listens now."""
         super().__init__(f"the executor of {graph.predictor}", "process", graph.predictor, folder, log)
         self._graph = graph
@@ -86,7 +88,7 @@ class ExecutorProcess(ListeningProcess):
         file = self.folder / "graph.json"
         file.write_text(json.dumps(self._graph.at(self._node_ports()).to_dict()), encoding="utf-8")
         module = "fairtrial_graphs.backends.local.executor"
-        return [sys.executable, "-m", module, str(file), str(self.ports.http)], {}
+        return [sys.executable, "-m", module, str(file), str(self.ports.http), str(self.ports.grpc)], {}
 
     def is_ready(self) -> bool:
         """Whether it listens, and each of its nodes does."""
@@ -120,13 +122,12 @@ class PredictorServer:
     @property
     def upstream(self) -> Upstream:
         ports = self._front.ports
-        grpc = None if self._executor else ports.grpc
-        return Upstream(self.cluster, self.spec.predictor, self.spec.root, ports.http, grpc)
+        return Upstream(self.cluster, self.spec.predictor, self.spec.root, ports.http, ports.grpc)
 
     @property
-    def grpc(self) -> str | None:
-        """host:port of the V2 gRPC service. None: a graph, of which the executor here speaks REST only."""
-        return None if self._executor else f"127.0.0.1:{self._front.ports.grpc}"
+    def grpc(self) -> str:
+        """host:port of the gRPC service: V2's, or Seldon's if that is the graph's protocol."""
+        return f"127.0.0.1:{self._front.ports.grpc}"
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -169,8 +170,8 @@ class PredictorServer:
     def _processes(self) -> Sequence[ListeningProcess]:
         return [*self._nodes.values(), *([self._executor] if self._executor else [])]
 
-    def _ports(self) -> dict[str, int]:
-        return {name: node.ports.http for name, node in self._nodes.items()}
+    def _ports(self) -> dict[str, NodePorts]:
+        return {name: (node.ports.http, node.ports.grpc) for name, node in self._nodes.items()}
 
     def _restart(self, node: ListeningProcess) -> None:
         at = node.ports

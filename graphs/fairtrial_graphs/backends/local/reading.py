@@ -11,14 +11,19 @@ from fairtrial_graphs.backends.interface import Unsupported
 from fairtrial_graphs.backends.local.executor.graph import Graph, GraphNode
 from fairtrial_graphs.backends.local.specs import ModelSpec, PredictorSpec, StandInSpec
 from fairtrial_graphs.build import weights
-from fairtrial_graphs.seldon.rules import EXECUTOR_IMPLEMENTATIONS, check
+from fairtrial_graphs.seldon.rules import EXECUTOR_IMPLEMENTATIONS, ROUTING_INJECTION, check
 from fairtrial_graphs.seldon.types import Container, Node, Predictor, SeldonDeployment
 
 #: Commands to run in place of images, by image, in which * and ? stand for any text and any character.
+#: The word {args} in a command stands for the container's own args.
 StandIns = Mapping[str, Sequence[str]]
 
-_REST_TIMEOUT = "seldon.io/rest-timeout"  # an annotation, in milliseconds
-_ROUTING_INJECTION = "SELDON_ENABLE_ROUTING_INJECTION"
+_ARGS = "{args}"
+
+_REST_TIMEOUT = "seldon.io/rest-timeout"  # annotations, in milliseconds
+_GRPC_TIMEOUT = "seldon.io/grpc-timeout"
+_LOG_QUEUE = "seldon.io/executor-logger-queue-size"  # an annotation of the deployment, in messages
+_LOG_URL = "REQUEST_LOGGER_DEFAULT_ENDPOINT"  # of the executor: where loggers without an address post to
 _TYPES = frozenset({"MODEL", "ROUTER", "COMBINER", "TRANSFORMER", "OUTPUT_TRANSFORMER"})
 _NOT_IN_SELDON = {
     "SIMPLE_MODEL": "leaves the request as it is",
@@ -61,7 +66,7 @@ def read_plan(deployment: SeldonDeployment, stand_ins: StandIns | None = None) -
         predictors=tuple(_spec(deployment, predictor, stand_ins) for predictor in deployment.spec.predictors),
         weights=weights(deployment),
         mirror=mirror,
-        ignored=tuple(_ignored(deployment)),
+        ignored=tuple(_ignored(deployment, stand_ins)),
     )
 
 
@@ -74,7 +79,8 @@ def _spec(deployment: SeldonDeployment, predictor: Predictor, stand_ins: StandIn
         else _stand_in(deployment, predictor, node, _command(predictor, node, stand_ins))
         for node in by_name.values()
     )
-    alone = _is_served(root) and not root.children
+    # Only the executor logs requests, so that a model with a logger is a graph, too.
+    alone = _is_served(root) and not root.children and not _log_url(predictor, root)
     return PredictorSpec(predictor.name, root.name, servers, None if alone else _graph(deployment, predictor))
 
 
@@ -128,6 +134,12 @@ def _stand_in(
 def _command(predictor: Predictor, node: Node, stand_ins: StandIns) -> Sequence[str]:
     """Empty if there is none for the node's image."""
     container = predictor.container(node.name)
+    args = (container and container.args) or []
+    command = _stand_in_for(container, stand_ins)
+    return [part for word in command for part in (args if word == _ARGS else [word])]
+
+
+def _stand_in_for(container: Container | None, stand_ins: StandIns) -> Sequence[str]:
     image = (container and container.image) or ""
     return next((command for glob, command in stand_ins.items() if fnmatchcase(image, glob)), ())
 
@@ -148,6 +160,7 @@ def _graph(deployment: SeldonDeployment, predictor: Predictor) -> Graph:
         **annotations,
     }
     orchestrator = predictor.svcOrchSpec and predictor.svcOrchSpec.env
+    queue = (deployment.metadata.annotations or {}).get(_LOG_QUEUE)
     return Graph(
         deployment=deployment.metadata.name or "",
         predictor=predictor.name,
@@ -155,9 +168,23 @@ def _graph(deployment: SeldonDeployment, predictor: Predictor) -> Graph:
         version=annotations.get("version", ""),
         protocol="seldon" if deployment.spec.protocol in (None, "seldon") else "v2",
         root=_graph_node(predictor, predictor.graph),
-        timeout=float(everywhere[_REST_TIMEOUT]) / 1000 if everywhere.get(_REST_TIMEOUT) else None,
-        inject_routing=any(v.name == _ROUTING_INJECTION and v.value for v in orchestrator or ()),
+        timeout=_seconds(everywhere.get(_REST_TIMEOUT)),
+        grpc_timeout=_seconds(everywhere.get(_GRPC_TIMEOUT)),
+        log_queue=int(queue) if queue else Graph.log_queue,
+        inject_routing=any(v.name == ROUTING_INJECTION and v.value for v in orchestrator or ()),
     )
+
+
+def _log_url(predictor: Predictor, node: Node) -> str:
+    """Where requests to this node are logged; empty if nowhere."""
+    if node.logger is None:
+        return ""
+    env = (predictor.svcOrchSpec and predictor.svcOrchSpec.env) or ()
+    return node.logger.url or next((v.value for v in env if v.name == _LOG_URL and v.value), "")
+
+
+def _seconds(milliseconds: str | None) -> float | None:
+    return float(milliseconds) / 1000 if milliseconds else None
 
 
 def _graph_node(predictor: Predictor, node: Node) -> GraphNode:
@@ -171,6 +198,8 @@ def _graph_node(predictor: Predictor, node: Node) -> GraphNode:
         implementation=node.implementation,
         parameters=_parameters(node),
         image=(container and container.image) or "",
+        log_url=_log_url(predictor, node),
+        log_mode=(node.logger and node.logger.mode) or "",
         children=tuple(_graph_node(predictor, child) for child in node.children or ()),
     )
 
@@ -179,6 +208,9 @@ def _unsupported(deployment: SeldonDeployment, stand_ins: StandIns) -> Iterator[
     spec = deployment.spec
     if spec.protocol == "tensorflow":
         yield 'spec.protocol: the local backend speaks "v2" and "seldon", and this says "tensorflow"'
+    queue = (deployment.metadata.annotations or {}).get(_LOG_QUEUE)
+    if queue and not (queue.isdecimal() and int(queue)):
+        yield f'metadata.annotations: {_LOG_QUEUE} is "{queue}", not a number of messages from 1 on'
     if spec.transport == "grpc":
         yield 'spec.transport: the local backend splits REST traffic; remove "grpc"'
     if spec.serverType == "kafka":
@@ -186,9 +218,10 @@ def _unsupported(deployment: SeldonDeployment, stand_ins: StandIns) -> Iterator[
     for index, predictor in enumerate(spec.predictors):
         path = f"spec.predictors.{index}"
         for noted in (deployment.metadata.annotations, spec.annotations, predictor.annotations):
-            timeout = (noted or {}).get(_REST_TIMEOUT)
-            if timeout and not timeout.isdecimal():
-                yield f'{path}: the annotation {_REST_TIMEOUT} is "{timeout}", not a number of milliseconds'
+            for name in (_REST_TIMEOUT, _GRPC_TIMEOUT):
+                timeout = (noted or {}).get(name)
+                if timeout and not timeout.isdecimal():
+                    yield f'{path}: the annotation {name} is "{timeout}", not a number of milliseconds'
         yield from _repeated(path, predictor)
         for place, node in predictor.graph.walk(f"{path}.graph"):
             yield from _unsupported_node(place, predictor, node, stand_ins)
@@ -245,7 +278,7 @@ def _unsupported_ab_test(path: str, node: Node) -> Iterator[str]:
         yield f'{path}.parameters: ratioA is the share of the first child, from 0 to 1, not "{ratio}"'
 
 
-def _ignored(deployment: SeldonDeployment) -> Iterator[str]:
+def _ignored(deployment: SeldonDeployment, stand_ins: StandIns) -> Iterator[str]:
     for index, predictor in enumerate(deployment.spec.predictors):
         path = f"spec.predictors.{index}"
         if (predictor.replicas or deployment.spec.replicas or 1) > 1:
@@ -253,19 +286,31 @@ def _ignored(deployment: SeldonDeployment) -> Iterator[str]:
         nodes = list(predictor.graph.walk(f"{path}.graph"))
         alone = len(nodes) == 1
         for place, node in nodes:
-            yield from _ignored_of_node(path, place, predictor, node, predictor.name if alone else node.name)
+            name = predictor.name if alone else node.name
+            yield from _ignored_of_container(path, predictor, node, name, stand_ins)
+            yield from _ignored_of_node(place, predictor, node, name)
         if predictor.explainer is not None:
             yield f"{path}.explainer: the explainer of {predictor.name} does not run on this machine"
 
 
-def _ignored_of_node(path: str, place: str, predictor: Predictor, node: Node, name: str) -> Iterable[str]:
+def _ignored_of_container(
+    path: str, predictor: Predictor, node: Node, name: str, stand_ins: StandIns
+) -> Iterable[str]:
     container = predictor.container(node.name)
-    if container is not None and container.image and _is_served(node):
+    if container is None:
+        return
+    if container.image and _is_served(node):
         yield f"{path}.componentSpecs: {name} runs here without its image {container.image}"
-    elif container is not None and (container.command or container.args):
-        yield f"{path}.componentSpecs: the stand-in for {name} is run without its command and args"
-    if node.logger is not None:
-        yield f"{place}.logger: requests to {name} are not logged on this machine"
+    elif container.command or (container.args and _ARGS not in _stand_in_for(container, stand_ins)):
+        yield (
+            f"{path}.componentSpecs: the stand-in for {name} is run without the container's "
+            f"command and args; put {_ARGS} into the stand-in for the args"
+        )
+
+
+def _ignored_of_node(place: str, predictor: Predictor, node: Node, name: str) -> Iterable[str]:
+    if node.logger is not None and not _log_url(predictor, node):
+        yield f"{place}.logger: requests to {name} are not logged: there is no broker here; give it a url"
     if node.implementation in _NOT_IN_SELDON:
         yield (
             f"{place}.implementation: {node.implementation} works here, but the executor of Seldon Core "

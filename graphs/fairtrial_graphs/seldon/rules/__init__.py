@@ -11,9 +11,18 @@ from fairtrial_graphs.seldon.rules import names, nodes, protocol, traffic
 from fairtrial_graphs.seldon.rules.finding import Finding, Rule
 from fairtrial_graphs.seldon.rules.names import LONGEST_NAME
 from fairtrial_graphs.seldon.rules.nodes import EXECUTOR_IMPLEMENTATIONS, NEED_NO_MODEL
+from fairtrial_graphs.seldon.rules.protocol import ROUTING_INJECTION
 from fairtrial_graphs.seldon.types import SeldonDeployment
 
-__all__ = ["EXECUTOR_IMPLEMENTATIONS", "LONGEST_NAME", "NEED_NO_MODEL", "RULES", "Finding", "check"]
+__all__ = [
+    "EXECUTOR_IMPLEMENTATIONS",
+    "LONGEST_NAME",
+    "NEED_NO_MODEL",
+    "ROUTING_INJECTION",
+    "RULES",
+    "Finding",
+    "check",
+]
 
 RULES: tuple[Rule, ...] = (
     traffic.has_predictors,
@@ -32,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     nodes.graphs_are_not_too_deep,
     nodes.logger_has_a_mode,
     protocol.routers_and_combiners_speak_seldon,
+    protocol.feedback_finds_its_branch,
     protocol.servers_speak_the_protocol,
     protocol.one_transport,
     protocol.kafka_is_said_in_full,

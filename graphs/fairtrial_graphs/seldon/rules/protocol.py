@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fairtrial_graphs.seldon.rules.finding import Finding, nodes, predictors
-from fairtrial_graphs.seldon.types import Node, SeldonDeployment
+from fairtrial_graphs.seldon.types import EnvVar, Node, SeldonDeployment
 
 _KAFKA = ("KAFKA_BROKER", "KAFKA_INPUT_TOPIC", "KAFKA_OUTPUT_TOPIC")
 _NO_ENGINE = "seldon.io/no-engine"
+#: A variable of the executor. It asks whether the value is there, not what it is.
+ROUTING_INJECTION = "SELDON_ENABLE_ROUTING_INJECTION"
 _NO_TENSORFLOW = frozenset({"SKLEARN_SERVER", "XGBOOST_SERVER", "MLFLOW_SERVER", "HUGGINGFACE_SERVER"})
 
 
@@ -28,6 +30,22 @@ def routers_and_combiners_speak_seldon(deployment: SeldonDeployment) -> Iterator
                 f"{'/route' if kind == 'router' else '/aggregate'}: it is never asked; use protocol seldon"
             )
             yield Finding(f"{path}.type", message, refused=False)
+
+
+def feedback_finds_its_branch(deployment: SeldonDeployment) -> Iterator[Finding]:
+    if deployment.spec.protocol not in (None, "seldon"):
+        return
+    for path, predictor in predictors(deployment):
+        env = (predictor.svcOrchSpec and predictor.svcOrchSpec.env) or ()
+        if any(variable.name == ROUTING_INJECTION and _is_set(variable) for variable in env):
+            continue
+        routers = [node.name for _, node in predictor.graph.walk("") if _asks_for_a_route(node)]
+        if routers:
+            message = (
+                f"answers do not say which branch of {', '.join(routers)} they took, so that feedback goes "
+                f"to every child and no router learns from it; set {ROUTING_INJECTION} here"
+            )
+            yield Finding(f"{path}.svcOrchSpec.env", message, refused=False)
 
 
 def servers_speak_the_protocol(deployment: SeldonDeployment) -> Iterator[Finding]:
@@ -72,8 +90,16 @@ def no_engine_serves_one_node(deployment: SeldonDeployment) -> Iterator[Finding]
             yield Finding(f"{path}.annotations", message, refused=True)
 
 
+def _is_set(variable: EnvVar) -> bool:
+    return bool(variable.value) or variable.valueFrom is not None
+
+
+def _asks_for_a_route(node: Node) -> bool:
+    return node.type == "ROUTER" or "ROUTE" in (node.methods or ())
+
+
 def _routes_or_combines(node: Node) -> str | None:
-    if node.type == "ROUTER" or node.implementation == "SIMPLE_ROUTER" or "ROUTE" in (node.methods or ()):
+    if _asks_for_a_route(node) or node.implementation == "SIMPLE_ROUTER":
         return "router"
     combines = node.type == "COMBINER" or node.implementation == "AVERAGE_COMBINER"
     return "combiner" if combines or "AGGREGATE" in (node.methods or ()) else None

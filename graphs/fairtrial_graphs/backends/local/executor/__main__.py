@@ -1,4 +1,4 @@
-"""`python -m fairtrial_graphs.backends.local.executor GRAPH.json PORT`"""
+"""`python -m fairtrial_graphs.backends.local.executor GRAPH.json PORT GRPC_PORT`"""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from fairtrial_graphs.backends.local.executor.server import application
 
 def main() -> None:
     graph = graph_from(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    port, grpc_port = int(sys.argv[2]), int(sys.argv[3])
     web.run_app(
-        application(graph), host="127.0.0.1", port=int(sys.argv[2]), access_log=None, print=lambda *_: None
+        application(graph, port, grpc_port),
+        host="127.0.0.1",
+        port=port,
+        access_log=None,
+        print=lambda *_: None,
     )
 
 

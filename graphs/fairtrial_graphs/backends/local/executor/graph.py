@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+#: Where a node's server listens on this machine: REST, gRPC.
+NodePorts = tuple[int, int]
+
 Call = Literal["predict", "transform-input", "transform-output", "route", "aggregate", "send-feedback"]
 
 _CALLS_OF_TYPE: Mapping[str, frozenset[Call]] = {
@@ -26,7 +29,7 @@ _CALL_OF_METHOD: Mapping[str, Call] = {
 
 @dataclass(frozen=True)
 class GraphNode:
-    """`port` is that of the node's REST server on this machine; None: the executor is the node itself."""
+    """The ports are those of the node's server on this machine; None: the executor is the node itself."""
 
     name: str
     type: str | None = None
@@ -34,7 +37,10 @@ class GraphNode:
     implementation: str | None = None
     parameters: Mapping[str, str] | None = None
     image: str = ""
+    log_url: str = ""  # where its requests are logged
+    log_mode: str = ""  # request, response or all
     port: int | None = None
+    grpc_port: int | None = None
     children: tuple[GraphNode, ...] = ()
 
     def calls(self, call: Call) -> bool:
@@ -49,10 +55,11 @@ class GraphNode:
         for child in self.children:
             yield from child.walk()
 
-    def at(self, ports: Mapping[str, int]) -> GraphNode:
+    def at(self, ports: Mapping[str, NodePorts]) -> GraphNode:
         """The same with the ports of the servers of these nodes, by name, here and below."""
         children = tuple(child.at(ports) for child in self.children)
-        return replace(self, port=ports.get(self.name), children=children)
+        port, grpc_port = ports.get(self.name, (None, None))
+        return replace(self, port=port, grpc_port=grpc_port, children=children)
 
 
 @dataclass(frozen=True)
@@ -63,10 +70,12 @@ class Graph:
     protocol: Literal["seldon", "v2"]
     root: GraphNode
     timeout: float | None = None  # seconds that a node may take; None: for ever
+    grpc_timeout: float | None = None  # the same for a gRPC call
     namespace: str = "default"
+    log_queue: int = 10_000  # messages that may wait to be logged
     inject_routing: bool = False  # SELDON_ENABLE_ROUTING_INJECTION
 
-    def at(self, ports: Mapping[str, int]) -> Graph:
+    def at(self, ports: Mapping[str, NodePorts]) -> Graph:
         return replace(self, root=self.root.at(ports))
 
     def to_dict(self) -> dict[str, Any]:

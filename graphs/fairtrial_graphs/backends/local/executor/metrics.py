@@ -26,11 +26,11 @@ class Metrics:
         self._server = self._pair(_SERVER, "latencies for executor server", server)
         self._client = self._pair(_CLIENT, "latencies for client calls from executor", client)
 
-    def served(self, service: str, method: str, status: int, seconds: float) -> None:
+    def served(self, service: str, method: str, status: int | str, seconds: float) -> None:
         for metric in self._server:
             metric.labels(*self._predictor, service, method.lower(), str(status)).observe(seconds)
 
-    def asked(self, model: str, path: str, method: str, status: int, seconds: float) -> None:
+    def asked(self, model: str, path: str, method: str, status: int | str, seconds: float) -> None:
         """A node's server answered; `model` is the name it was asked under."""
         # Cut at every colon, as the executor does: a registry with a port leaves no version.
         image, *rest = self._images.get(model, "").split(":")

@@ -14,24 +14,31 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from fairtrial_graphs.backends.local.executor import grpc_server
 from fairtrial_graphs.backends.local.executor.client import Client, NodeFailed, forwarded
 from fairtrial_graphs.backends.local.executor.graph import Call, Graph, GraphNode
-from fairtrial_graphs.backends.local.executor.messages import BadMessage, Message, escaped
+from fairtrial_graphs.backends.local.executor.graph_metadata import graph_metadata
+from fairtrial_graphs.backends.local.executor.json_payloads import JsonPayloads, escaped, parsed
+from fairtrial_graphs.backends.local.executor.messages import BadMessage, Kind, Message
 from fairtrial_graphs.backends.local.executor.metrics import Metrics
+from fairtrial_graphs.backends.local.executor.request_log import RequestLog, skips_log
 from fairtrial_graphs.backends.local.executor.walk import Walk
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 _PUID = "Seldon-Puid"
+_PUID_OF = web.RequestKey("puid", str)
 _LARGEST_BODY = 1 << 30  # bytes; the executor has no limit
 _CONNECT = 1.0  # seconds
 
 
-def application(graph: Graph) -> web.Application:
-    """Everything that the executor answers to, for a server to run."""
-    api = _Api(graph)
+def application(graph: Graph, port: int, grpc_port: int) -> web.Application:
+    """Everything that the executor answers to, for a server to run at `port`; gRPC from when it is run."""
+    api = _Api(graph, port)
     app = web.Application(middlewares=[_with_headers(graph)], client_max_size=_LARGEST_BODY)
+    app.cleanup_ctx.append(api.logging)
     app.cleanup_ctx.append(api.connected)
+    app.cleanup_ctx.append(api.grpc_at(grpc_port))
     app.router.add_get("/ready", api.ready)
     app.router.add_get("/live", _alive)
     for path in ("/metrics", "/prometheus"):
@@ -42,6 +49,7 @@ def application(graph: Graph) -> web.Application:
             app.router.add_post(f"{version}/feedback", api.timed("feedback", api.feedback))
             app.router.add_get(f"{version}/status/{{model}}", api.timed("status", api.status))
             app.router.add_get(f"{version}/metadata/{{model}}", api.timed("metadata", api.metadata))
+        app.router.add_get("/api/v1.0/metadata", api.timed("metadata", api.graph_metadata))
         app.router.add_get("/api/v1.0/status", api.timed("status", api.ready))
         app.router.add_get("/api/v1.0/health/status", api.timed("status", api.ready))
     else:
@@ -56,10 +64,15 @@ def application(graph: Graph) -> web.Application:
 
 
 class _Api:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, port: int) -> None:
         self._graph = graph
+        self._log = RequestLog(graph, f"http://localhost:{port}/")
         self._metrics = Metrics(graph)
         self._client: Client | None = None
+
+    async def logging(self, _: web.Application) -> AsyncIterator[None]:
+        async with self._log.sending():
+            yield
 
     async def connected(self, _: web.Application) -> AsyncIterator[None]:
         async with aiohttp.ClientSession(
@@ -72,6 +85,13 @@ class _Api:
         ) as session:
             self._client = Client(self._graph, session, self._metrics)
             yield
+
+    def grpc_at(self, port: int) -> Callable[[web.Application], AsyncIterator[None]]:
+        async def grpc_served(_: web.Application) -> AsyncIterator[None]:
+            async with grpc_server.serving(self._graph, port, self._metrics, self._log, self._is_ready):
+                yield
+
+        return grpc_served
 
     def timed(self, service: str, handler: Handler) -> Handler:
         async def timing(request: web.Request) -> web.Response:
@@ -100,24 +120,41 @@ class _Api:
     async def metadata(self, request: web.Request) -> web.Response:
         node = self._node(request)
         if node is not None and node.port is None:
-            about = {"name": node.name, "platform": node.implementation or ""}
-            return _response(200, Message(json.dumps(about).encode()))
+            return _response(200, Message(json.dumps(_about(node)).encode()))
         return await self._ask_one(request, node, self._asking.metadata)
 
+    async def graph_metadata(self, request: web.Request) -> web.Response:
+        return await _answer(self._graph_metadata(forwarded(request.headers)))
+
     async def ready(self, _: web.Request) -> web.Response:
-        ports = [node.port for node in self._graph.root.walk() if node.port is not None]
-        listening = await asyncio.gather(*(_listens(port) for port in ports))
-        return web.Response(status=200 if all(listening) else 503)
+        return web.Response(status=200 if await self._is_ready() else 503)
 
     async def exposed(self, _: web.Request) -> web.Response:
         return web.Response(
             body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         )
 
+    async def _is_ready(self) -> bool:
+        ports = [node.port for node in self._graph.root.walk() if node.port is not None]
+        return all(await asyncio.gather(*(_listens(port) for port in ports)))
+
     @property
     def _asking(self) -> Client:
         assert self._client is not None
         return self._client
+
+    async def _graph_metadata(self, headers: dict[str, str]) -> Message:
+        """Raises NodeFailed, BadMessage."""
+        said: dict[str, Any] = {}
+        for node in self._graph.root.walk():
+            if node.port is None:
+                said[node.name] = _about(node)
+                continue
+            content = parsed(await self._asking.metadata(node, headers))
+            if not isinstance(content, dict):
+                raise BadMessage(f"the metadata of {node.name} are JSON, but not an object")
+            said[node.name] = content
+        return Message(json.dumps(graph_metadata(self._graph, said)).encode())
 
     def _node(self, request: web.Request) -> GraphNode | None:
         name = request.match_info["model"]
@@ -125,7 +162,8 @@ class _Api:
 
     async def _begin(self, request: web.Request) -> tuple[Walk, Message]:
         client, headers = self._asking, forwarded(request.headers)
-        headers[_PUID] = request["puid"]
+        headers[_PUID] = puid = request[_PUID_OF]
+        skips = skips_log(headers)
         model = request.match_info.get("model")
         if model == self._graph.root.name:
             # The proxy puts the root's name in every path. Seldon's executor would ask each node under it.
@@ -134,9 +172,13 @@ class _Api:
         async def ask(node: GraphNode, call: Call, message: Message) -> Message:
             return await client.ask(node, call, message, headers, model)
 
+        def note(node: GraphNode, kind: Kind, message: Message) -> None:
+            if not skips:
+                self._log.note(node, kind, message, puid)
+
         content_type = request.headers.get("Content-Type", "")
         message = Message(await request.read(), content_type)
-        return Walk(self._graph, ask, random.random), message
+        return Walk(self._graph, JsonPayloads(self._graph.protocol), ask, random.random, note), message
 
     async def _ask_one(
         self,
@@ -147,6 +189,11 @@ class _Api:
         if node is None:
             return _failure(f"Failed to find model {request.match_info['model']}")
         return await _answer(ask(node, forwarded(request.headers)))
+
+
+def _about(node: GraphNode) -> dict[str, str]:
+    """The metadata of a node that has no server."""
+    return {"name": node.name, "platform": node.implementation or ""}
 
 
 async def _answer(result: Awaitable[Message]) -> web.Response:
@@ -180,7 +227,7 @@ def _with_headers(graph: Graph) -> Any:
     async def middleware(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        request["puid"] = puid = request.headers.get(_PUID) or str(uuid.uuid4())
+        request[_PUID_OF] = puid = request.headers.get(_PUID) or str(uuid.uuid4())
         try:
             response = await handler(request)
         except web.HTTPNotFound:

@@ -11,18 +11,16 @@ from fairtrial_graphs.backends.local.executor.messages import (
     ALL_CHILDREN,
     NO_CHILD,
     BadMessage,
+    Kind,
     Message,
-    averaged,
-    chained,
-    combined,
-    route_in,
-    route_of_feedback,
-    simple_model,
-    with_routing,
+    Payloads,
 )
 
 #: Asks a node's server, and returns its answer or raises.
 Ask = Callable[[GraphNode, Call, Message], Awaitable[Message]]
+
+#: Writes a message into the request log, if the node has one.
+Note = Callable[[GraphNode, Kind, Message], None]
 
 
 @dataclass
@@ -30,8 +28,10 @@ class Walk:
     """One request. `draw` gives a number in [0, 1). What `ask` raises passes through; raises BadMessage."""
 
     graph: Graph
+    payloads: Payloads
     ask: Ask
     draw: Callable[[], float]
+    note: Note = lambda _node, _kind, _message: None
     routing: dict[str, int] = field(default_factory=dict[str, int])
 
     async def predict(self, node: GraphNode, message: Message) -> Message:
@@ -39,12 +39,13 @@ class Walk:
         if node.children:
             message = await self._children(node, message)
         if node.calls("transform-output"):
-            message = await self.ask(node, "transform-output", chained(message, self.graph.protocol))
-        return with_routing(message, self.routing) if self.graph.inject_routing else message
+            message = await self._ask_noted(node, "transform-output", self.payloads.chained(message))
+        return self.payloads.with_routing(message, self.routing) if self.graph.inject_routing else message
 
     async def feedback(self, node: GraphNode, message: Message) -> Message:
+        self.note(node, "feedback", message)
         if node.children:
-            route = route_of_feedback(message, node.name)
+            route = self.payloads.route_of_feedback(message, node.name)
             if route == ALL_CHILDREN:
                 await _all(self.feedback(child, message) for child in node.children)
             else:
@@ -57,15 +58,16 @@ class Walk:
     async def _transform_input(self, node: GraphNode, message: Message) -> Message:
         if node.implementation == "SIMPLE_MODEL":
             self.routing[node.name] = ALL_CHILDREN
-            return simple_model(self.graph.protocol)
+            return self.payloads.simple_model()
         for call in ("transform-input", "predict"):
             if node.calls(call):
-                message = chained(message, self.graph.protocol)
+                message = self.payloads.chained(message)
                 self.routing[node.name] = ALL_CHILDREN
-                return await self.ask(node, call, message)
+                return await self._ask_noted(node, call, message)
         return message
 
     async def _children(self, node: GraphNode, message: Message) -> Message:
+        self.note(node, "request", message)
         route = await self._route(node, message)
         if route == NO_CHILD:
             self.routing[node.name] = NO_CHILD
@@ -75,16 +77,31 @@ class Walk:
         else:
             answers = [await self.predict(_child(node, route), message)]
         self.routing[node.name] = route
+        answer = await self._aggregate(node, message, answers)
+        self.note(node, "response", answer)
+        return answer
+
+    async def _aggregate(self, node: GraphNode, message: Message, answers: Sequence[Message]) -> Message:
         if node.calls("aggregate"):
             self.routing[node.name] = ALL_CHILDREN
-            return await self.ask(node, "aggregate", combined(answers))
+            # The executor logs a combiner's request twice, and its answer: as one with children, too.
+            self.note(node, "request", message)
+            answer = await self.ask(node, "aggregate", self.payloads.combined(answers))
+            self.note(node, "response", answer)
+            return answer
         if node.implementation == "AVERAGE_COMBINER":
-            return averaged(answers, self.graph.protocol)
+            return self.payloads.averaged(answers)
         return answers[0]
+
+    async def _ask_noted(self, node: GraphNode, call: Call, message: Message) -> Message:
+        self.note(node, "request", message)
+        answer = await self.ask(node, call, message)
+        self.note(node, "response", answer)
+        return answer
 
     async def _route(self, node: GraphNode, message: Message) -> int:
         if node.calls("route"):
-            return route_in(await self.ask(node, "route", message))
+            return self.payloads.route_in(await self.ask(node, "route", message))
         if node.implementation == "SIMPLE_ROUTER":
             return 0
         if node.implementation == "RANDOM_ABTEST":
