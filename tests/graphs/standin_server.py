@@ -1,15 +1,19 @@
 """A model server that starts in 50 ms: enough of V2 REST to see who answered what, and how often.
 
 What it does wrong is told by its graph node's parameters: `delay` (seconds before each answer), `fail` (its
-last words before it ends with code 3), `unready` (it never gets ready), `stubborn` (it ignores SIGTERM).
+last words before it ends with code 3), `unready` (it never gets ready), `stubborn` (it ignores SIGTERM),
+`loading` (seconds for which it listens and has no model yet), `error` (it answers 500).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
+import os
 import signal
 import sys
+import time
 from typing import Any
 
 
@@ -17,17 +21,21 @@ class Server:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.node = settings["node"]
         self.uri = settings["uri"]
-        self.ready = "unready" not in settings
+        loading = math.inf if "unready" in settings else float(settings.get("loading", 0))
+        self.ready_from = time.monotonic() + loading
+        self.error = "error" in settings
         self.delay = float(settings.get("delay", 0))
         self.inferred = 0
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
         mine = f"/v2/models/{self.node}"
-        if path == f"{mine}/infer" and method == "POST":
+        ready = time.monotonic() >= self.ready_from
+        if path == f"{mine}/infer" and method == "POST" and ready:
             self.inferred += 1
-            return 200, {"model_name": self.node, "id": json.loads(body).get("id"), "uri": self.uri}
+            said = {"id": json.loads(body).get("id"), "uri": self.uri, "server": os.getpid()}
+            return (500 if self.error else 200), {"model_name": self.node, **said}
         if path in ("/v2/health/ready", f"{mine}/ready"):
-            return (200 if self.ready else 400), {}
+            return (200 if ready else 400), {}
         if path == mine:
             return 200, {"name": self.node, "inferred": self.inferred}
         return 404, {"error": f"no {method} {path} at {self.node}"}

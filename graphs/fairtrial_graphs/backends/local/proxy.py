@@ -111,7 +111,7 @@ class Proxy:
         Raises Rejected (then all is as it was), ProxyDied.
         """
         before = self._arms
-        together = (*before, *table.arms)
+        together = tuple({arm.upstream.cluster: arm for arm in (*before, *table.arms)}.values())
         known = {arm.predictor for arm in before}
         added = [arm for arm in table.arms if arm.predictor not in known]
         self._put("cds", config.clusters(together))
