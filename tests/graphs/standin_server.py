@@ -2,7 +2,8 @@
 
 What it does wrong is told by its graph node's parameters: `delay` (seconds before each answer), `fail` (its
 last words before it ends with code 3), `unready` (it never gets ready), `stubborn` (it ignores SIGTERM),
-`loading` (seconds for which it listens and has no model yet), `error` (it answers 500).
+`loading` (seconds for which it listens and has no model yet), `error` (it answers 500), `once` (a file by
+which it knows that it has run before, and ends).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -26,18 +28,21 @@ class Server:
         self.error = "error" in settings
         self.delay = float(settings.get("delay", 0))
         self.inferred = 0
+        self.requests: set[str] = set()  # ids
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
         mine = f"/v2/models/{self.node}"
         ready = time.monotonic() >= self.ready_from
         if path == f"{mine}/infer" and method == "POST" and ready:
             self.inferred += 1
-            said = {"id": json.loads(body).get("id"), "uri": self.uri, "server": os.getpid()}
+            request = json.loads(body).get("id")
+            self.requests.add(request)
+            said = {"id": request, "uri": self.uri, "server": os.getpid()}
             return (500 if self.error else 200), {"model_name": self.node, **said}
         if path in ("/v2/health/ready", f"{mine}/ready"):
             return (200 if ready else 400), {}
         if path == mine:
-            return 200, {"name": self.node, "inferred": self.inferred}
+            return 200, {"name": self.node, "inferred": self.inferred, "distinct": len(self.requests)}
         return 404, {"error": f"no {method} {path} at {self.node}"}
 
 
@@ -75,6 +80,11 @@ async def main() -> None:
     if "fail" in settings:
         print("loading the model", settings["fail"], sep="\n", file=sys.stderr)
         sys.exit(3)
+    if "once" in settings:
+        try:
+            Path(settings["once"]).touch(exist_ok=False)
+        except FileExistsError:
+            sys.exit("it has run before")
     if "stubborn" in settings:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     server = Server(settings)

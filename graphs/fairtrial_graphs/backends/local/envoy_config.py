@@ -43,6 +43,8 @@ _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _IDLE = "3s"
 # Envoy's own limits (1,024) would make failures that are not the model's.
 _NO_LIMIT = 1_000_000_000
+# A shadow that hangs would else use up Envoy's memory and open files (three a copy), until answers fail.
+_MOST_COPIES = 1_000
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,10 @@ def clusters(arms: Sequence[ArmListener]) -> list[dict[str, Any]]:
             for name, upstream in upstreams.items()
             if upstream.grpc_ports
         ),
-        *(_cluster(_mirror_cluster(predictor), (port,), {}) for predictor, port in mirrors.items()),
+        *(
+            _cluster(_mirror_cluster(predictor), (port,), {}, most=_MOST_COPIES)
+            for predictor, port in mirrors.items()
+        ),
     ]
 
 
@@ -262,7 +267,10 @@ def _grpc_cluster(cluster: str) -> str:
     return f"{cluster}@grpc"
 
 
-def _cluster(name: str, ports: Sequence[int], metadata: dict[str, str], *, http: int = 1) -> dict[str, Any]:
+def _cluster(
+    name: str, ports: Sequence[int], metadata: dict[str, str], *, http: int = 1, most: int = _NO_LIMIT
+) -> dict[str, Any]:
+    """`most` is the number of requests that may be under way."""
     endpoints = [{"endpoint": _endpoint(ports, number)} for number in range(len(ports))]
     options = {
         "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
@@ -275,7 +283,7 @@ def _cluster(name: str, ports: Sequence[int], metadata: dict[str, str], *, http:
         "type": "STATIC",
         "connect_timeout": "1s",
         "metadata": {"filter_metadata": {_METADATA: metadata}},
-        "circuit_breakers": {"thresholds": [dict.fromkeys(limits, _NO_LIMIT)]},
+        "circuit_breakers": {"thresholds": [dict.fromkeys(limits, most)]},
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
         "typed_extension_protocol_options": {_HTTP_OPTIONS: options},
         **_between(len(ports)),
