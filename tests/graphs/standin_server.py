@@ -3,7 +3,8 @@
 What it does wrong is told by its graph node's parameters: `delay` (seconds before each answer), `fail` (its
 last words before it ends with code 3), `unready` (it never gets ready), `stubborn` (it ignores SIGTERM),
 `loading` (seconds for which it listens and has no model yet), `error` (it answers 500), `once` (a file by
-which it knows that it has run before, and ends).
+which it knows that it has run before, and ends), `breaking` (a file by which the first of several servers
+knows that it is the one to break off each inference request).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Server:
         self.ready_from = time.monotonic() + loading
         self.error = "error" in settings
         self.delay = float(settings.get("delay", 0))
+        self.breaking = "breaking" in settings and is_first(settings["breaking"])
         self.inferred = 0
         self.requests: set[str] = set()  # ids
 
@@ -66,6 +68,9 @@ class Connection(asyncio.Protocol):
             return
         self.received = b""
         method, target, _ = request.split(" ")
+        if self.server.breaking and method == "post":
+            self.transport.abort()
+            return
         status, content = self.server.answer(method.upper(), target.partition("?")[0], body)
         text = json.dumps(content).encode()
         answer = b"HTTP/1.1 %d .\r\ncontent-length: %d\r\n\r\n%b" % (status, len(text), text)
@@ -75,16 +80,22 @@ class Connection(asyncio.Protocol):
             self.transport.write(answer)
 
 
+def is_first(file: str) -> bool:
+    """Whether no server has asked this of the file before."""
+    try:
+        Path(file).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
 async def main() -> None:
     settings = json.loads(sys.argv[1])
     if "fail" in settings:
         print("loading the model", settings["fail"], sep="\n", file=sys.stderr)
         sys.exit(3)
-    if "once" in settings:
-        try:
-            Path(settings["once"]).touch(exist_ok=False)
-        except FileExistsError:
-            sys.exit("it has run before")
+    if "once" in settings and not is_first(settings["once"]):
+        sys.exit("it has run before")
     if "stubborn" in settings:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     server = Server(settings)

@@ -71,6 +71,15 @@ def test_replicas_share_the_load_whatever_they_answer(backend: LocalBackend):
     assert min(mine.values()) > 0.3 * sum(mine.values())
 
 
+def test_a_replica_that_breaks_off_its_requests_is_left_out(backend: LocalBackend, tmp_path: Path):
+    arms = [arm("v1", 2, breaking=str(tmp_path / "one of them"))]
+    serving = backend.apply(build("d", arms), Route("r"), quietly)
+    answers = Load(serving.url, count=1_000).run()
+    failed = sum(answer.status != 200 for answer in answers)
+    assert 0 < failed < 100  # it would have most of them, being the less busy one
+    assert backend.incidents() == []
+
+
 def test_the_last_replica_left_answers_alone(backend: LocalBackend):
     serving = backend.apply(build("d", [arm("v1", 3, loading="1")]), Route("r"), quietly)
     with Load(serving.url, callers=CALLERS).in_background() as load:

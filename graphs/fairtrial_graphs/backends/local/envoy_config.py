@@ -98,7 +98,7 @@ def clusters(arms: Sequence[ArmListener]) -> list[dict[str, Any]]:
     return [
         *(_cluster(name, upstream.ports, {"node": upstream.node}) for name, upstream in upstreams.items()),
         *(
-            _cluster(_grpc_cluster(name), upstream.grpc_ports, {}, http=2)
+            _cluster(grpc_cluster(name), upstream.grpc_ports, {}, http=2)
             for name, upstream in upstreams.items()
             if upstream.grpc_ports
         ),
@@ -107,6 +107,11 @@ def clusters(arms: Sequence[ArmListener]) -> list[dict[str, Any]]:
             for predictor, port in mirrors.items()
         ),
     ]
+
+
+def grpc_cluster(cluster: str) -> str:
+    """The cluster of the same model servers that gRPC calls go to."""
+    return f"{cluster}@grpc"
 
 
 def listeners(
@@ -142,7 +147,7 @@ def arm_routes(arm: ArmListener) -> dict[str, Any]:
     if to.grpc_ports:
         calls = {
             "match": {"prefix": "/", "grpc": {}},
-            "route": _patient({"cluster": _grpc_cluster(to.cluster)}),
+            "route": _patient({"cluster": grpc_cluster(to.cluster)}),
             "request_headers_to_add": [_header(MODEL_HEADER, to.node)],
         }
         routes = [calls, *routes]
@@ -202,7 +207,7 @@ def _ways(
         return rest
     calls = [
         {
-            **_share(_grpc_cluster(to[arm].cluster), arm, slots),
+            **_share(grpc_cluster(to[arm].cluster), arm, slots),
             "request_headers_to_add": [_header(MODEL_HEADER, to[arm].node)],
         }
         for arm, slots in drawn
@@ -261,10 +266,6 @@ def _header(name: str, value: str) -> dict[str, Any]:
 
 def _mirror_cluster(predictor: str) -> str:
     return f"{predictor}@mirror"
-
-
-def _grpc_cluster(cluster: str) -> str:
-    return f"{cluster}@grpc"
 
 
 def _cluster(

@@ -142,8 +142,9 @@ class Proxy:
         """Whether no request is under way to any of these clusters."""
         try:
             return not any(
-                self._admin.number(f"cluster.{cluster}.{gauge}")
+                self._admin.number(f"cluster.{name}.{gauge}")
                 for cluster in clusters
+                for name in (cluster, config.grpc_cluster(cluster))
                 for gauge in ("upstream_rq_active", "upstream_rq_pending_active")
             )
         except AdminUnreachable:
