@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fairtrial_graphs.backends.interface import NotReady, Route, Unsupported
+from fairtrial_graphs.backends.local.access_log import AccessLog
 from fairtrial_graphs.backends.local.backend import LocalBackend
 from fairtrial_graphs.backends.local.ports import free_ports
 from fairtrial_graphs.backends.local.process import GuardedProcess
@@ -77,11 +78,17 @@ def serve_model(
 
 
 def serve_manifest(
-    path: Path, *, port: int | None, stand_ins: StandIns, ready: Ready, tell: Callable[[str], None]
+    path: Path,
+    *,
+    port: int | None,
+    stand_ins: StandIns,
+    access_log: Path | None,
+    ready: Ready,
+    tell: Callable[[str], None],
 ) -> None:
     """Serve a SeldonDeployment until interrupted; `tell` gets what is to know of it before it is ready.
 
-    Raises UsageError, NotReadyError.
+    `access_log` is a folder for the requests through the split. Raises UsageError, NotReadyError.
     """
     try:
         deployment = with_local_uris(read(path), path.parent.absolute())
@@ -90,9 +97,20 @@ def serve_manifest(
     for finding in check(deployment):
         if not finding.refused:
             tell(f"{path}: {finding}")
+    log = None
+    if access_log is not None:
+        log = AccessLog(access_log)
+        try:
+            log.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"--access-log {access_log} cannot be a folder ({error.strerror}); choose another"
+            ) from error
     with (
         tempfile.TemporaryDirectory(prefix="fairtrial-serve-") as folder,
-        LocalBackend(Path(folder), model_server, stand_ins=stand_ins, front_port=port) as backend,
+        LocalBackend(
+            Path(folder), model_server, stand_ins=stand_ins, front_port=port, access_log=log
+        ) as backend,
     ):
         try:
             serving = backend.apply(deployment, Route("manifest"), tell)

@@ -10,6 +10,7 @@ import httpx
 import joblib
 import pytest
 from experiments.runs import FAIRTRIAL, fairtrial
+from fairtrial.evidence.sources import open_source
 from sklearn.dummy import DummyRegressor
 
 COMPONENT = Path(__file__).parents[1] / "graphs" / "executor" / "component.py"
@@ -48,7 +49,10 @@ def project(tmp_path: Path) -> Path:
 def test_a_component_and_two_models_are_served_until_interrupted(project: Path):
     stand_in = f"reg/plus:*={sys.executable} {COMPONENT} add"
     process = subprocess.Popen(
-        [*FAIRTRIAL, "serve", "graph.yaml", "--stand-in", stand_in, "--output", "json"],
+        [
+            *(*FAIRTRIAL, "serve", "graph.yaml", "--stand-in", stand_in),
+            *("--access-log", "logs/access", "--output", "json"),
+        ],
         cwd=project,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -75,6 +79,23 @@ def test_a_component_and_two_models_are_served_until_interrupted(project: Path):
     assert all(answer.headers["seldon-puid"] for answer in answers)
     assert process.returncode == 130
     assert "both is ready" in told
+    (batch,) = open_source(project / "logs" / "access").batches()
+    assert batch["arm"].to_pylist() == ["both"] * 30
+    assert batch["status"].to_pylist() == [200] * 30
+
+
+@pytest.mark.parametrize(
+    ("what", "log", "sentence"),
+    [
+        ("seven.joblib", "access", "--access-log is for the split of a SeldonDeployment, and seven.joblib"),
+        ("graph.yaml", "eight.joblib", "--access-log eight.joblib cannot be a folder (File exists)"),
+    ],
+)
+def test_an_access_log_that_cannot_be_is_bad_usage(project: Path, what: str, log: str, sentence: str):
+    result = fairtrial("serve", what, "--access-log", log, cwd=project)
+    assert result.returncode == 2
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_an_image_without_a_stand_in_is_bad_usage(project: Path):

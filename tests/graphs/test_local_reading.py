@@ -24,13 +24,14 @@ spec:
     PREDICTOR: x
     componentSpecs:
     - spec: {containers: [{name: m, CONTAINER: x}]}
+      COMPONENT: x
     graph: {name: m, implementation: SKLEARN_SERVER, modelUri: /models/m, NODE: x}
 """
 
 
 def manifest(**fields: str) -> str:
     text = HAND_WRITTEN.replace("PROTOCOL", fields.pop("protocol", "v2"))
-    for place in ("SPEC", "PREDICTOR", "CONTAINER", "NODE"):
+    for place in ("SPEC", "PREDICTOR", "COMPONENT", "CONTAINER", "NODE"):
         text = text.replace(f"{place}: x", fields.pop(place.lower(), f"x-{place.lower()}: x"))
     assert not fields
     return text
@@ -42,16 +43,34 @@ def test_a_hand_written_manifest_is_read():
     plan = read_plan(parse(manifest(container=container, node=node, predictor="replicas: 3")))
     ((model,),) = (predictor.servers for predictor in plan.predictors)
     assert isinstance(model, ModelSpec)
-    assert plan.predictors[0].graph is None
+    assert (plan.predictors[0].graph, plan.predictors[0].replicas) == (None, 3)
     assert (model.predictor, model.node, model.implementation) == ("p", "m", "SKLEARN_SERVER")
     assert (model.model_uri, model.parameters) == ("/models/m", {"threshold": "0.5"})
     assert model.env == {"OMP_NUM_THREADS": "2"}
     assert plan.weights == {"p": 100}
     assert plan.mirror is None
-    assert plan.ignored == (
-        "spec.predictors.0.replicas: one process serves p on this machine",
-        "spec.predictors.0.componentSpecs: p runs here without its image mlserver:1",
-    )
+    assert plan.ignored == ("spec.predictors.0.componentSpecs: p runs here without its image mlserver:1",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "replicas"),
+    [
+        ({}, 1),
+        ({"spec": "replicas: 2"}, 2),
+        ({"spec": "replicas: 2", "predictor": "replicas: 4"}, 4),
+        ({"predictor": "replicas: 4", "component": "replicas: 3"}, 3),
+    ],
+)
+def test_replicas_are_those_that_seldon_core_would_run(fields: dict[str, str], replicas: int):
+    plan = read_plan(parse(manifest(**fields)))
+    assert plan.predictors[0].replicas == replicas
+    assert plan.ignored == ()
+
+
+def test_a_predictor_scaled_to_zero_is_run_once_and_that_is_told():
+    plan = read_plan(parse(manifest(predictor="replicas: 0")))
+    assert plan.predictors[0].replicas == 1
+    assert plan.ignored == ("spec.predictors.0.replicas: p has none, and one on this machine",)
 
 
 @pytest.mark.parametrize(("traffic", "percent"), [(100, 100), (20, 20), (0, 100)])

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 import grpc
 import joblib
+import psutil
 import pytest
 from fairtrial_graphs.backends.interface import ArmEndpoint, NotReady, Route, Serving
 from fairtrial_graphs.backends.local import LocalBackend
@@ -22,7 +24,10 @@ from sklearn.dummy import DummyRegressor
 
 DEPLOYMENT = build(
     "numbers",
-    [Arm("seven", "seven.joblib", "SKLEARN_SERVER"), Arm("eight", "eight.joblib", "SKLEARN_SERVER")],
+    [
+        Arm("seven", "seven.joblib", "SKLEARN_SERVER", replicas=2),
+        Arm("eight", "eight.joblib", "SKLEARN_SERVER"),
+    ],
     {"seven": 50, "eight": 50},
 )
 BODY = json.dumps({"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [1.0, 2.0]}]})
@@ -90,20 +95,42 @@ def test_a_model_that_is_not_there_is_told_and_the_others_go_on(
     backend: LocalBackend, serving: Serving, folder: Path
 ):
     missing = build(
-        "numbers", [Arm("seven", "seven.joblib", "SKLEARN_SERVER"), Arm("nine", "nine", "SKLEARN_SERVER")]
+        "numbers",
+        [
+            Arm("seven", "seven.joblib", "SKLEARN_SERVER", replicas=2),
+            Arm("nine", "nine", "SKLEARN_SERVER"),
+        ],
     )
     with pytest.raises(NotReady, match=r"predictor nine is not ready: .*no model at .*nine"):
         backend.apply(with_local_uris(missing, folder), Route("r2"), lambda _: None)
     assert infer(serving.arms["eight"].url)[0] == 200
 
 
-def test_a_killed_server_comes_back(backend: LocalBackend, serving: Serving):
-    server = called(descendants(os.getpid()), f"{os.sep}eight@")
-    server.kill()
-    until(lambda: has_ended(server), 5, "end of the server")
-    assert infer(serving.arms["seven"].url)[0] == 200
-    until(lambda: infer(serving.arms["eight"].url)[0] == 200, 60, "eight to answer again")
-    assert [incident.predictor for incident in backend.incidents()] == ["eight"]
+def test_killed_servers_come_back_and_a_replica_is_not_missed_meanwhile(
+    backend: LocalBackend, serving: Serving
+):
+    killed = [server("eight@"), server("replica-1")]
+    for process in killed:
+        process.kill()
+    until(lambda: all(map(has_ended, killed)), 5, "end of the servers")
+    deadline = time.monotonic() + 60
+    while infer(serving.arms["eight"].url)[0] != 200 or not takes_requests(server("replica-1")):
+        assert infer(serving.arms["seven"].url) == (200, "seven", "seven", 7.0)
+        assert infer_by_grpc(serving.arms["seven"]) == ("seven", 7.0)
+        assert time.monotonic() < deadline
+    assert infer_by_grpc(serving.arms["eight"]) == ("eight", 8.0)
+    assert sorted(incident.predictor or "" for incident in backend.incidents()) == ["eight", "seven"]
+
+
+def server(folder: str) -> psutil.Process:
+    return called(descendants(os.getpid()), f"{os.sep}{folder}")
+
+
+def takes_requests(process: psutil.Process) -> bool:
+    """Whether Envoy has connections to it."""
+    its = {c.laddr.port for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+    envoy = called(descendants(os.getpid()), "bootstrap.json")
+    return any(c.raddr and c.raddr.port in its for c in envoy.net_connections("tcp"))
 
 
 def test_grpc_is_split_at_the_same_address_whatever_model_the_call_names(serving: Serving):

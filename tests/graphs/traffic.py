@@ -22,6 +22,7 @@ class Answer:
     model: str | None
     key: str | None
     sent: float  # monotonic
+    server: int | None = None  # process id, if a model answered
 
 
 class Load:
@@ -134,9 +135,11 @@ class _Caller(asyncio.Protocol):
             return
         self._received = b""
         status = int(first.split(" ")[1])
-        model = json.loads(body).get("model_name") if status == 200 else None
+        said = json.loads(body) if body[:1] == b"{" else {}
         arm, revision = headers.get("x-fairtrial-arm"), headers.get("x-fairtrial-revision")
-        self._load.answers.append(Answer(status, arm, revision, model, self._key, self._sent))
+        self._load.answers.append(
+            Answer(status, arm, revision, said.get("model_name"), self._key, self._sent, said.get("server"))
+        )
         self._next = self._load.begin()
         self._send()
 

@@ -10,7 +10,7 @@ import click
 
 from fairtrial.cli.output import as_json, output_option, print_json, say
 from fairtrial.cli.signals import ending_on_signals
-from fairtrial.errors import ExitCode
+from fairtrial.errors import ExitCode, UsageError
 
 
 @click.command("serve")
@@ -32,6 +32,12 @@ from fairtrial.errors import ExitCode
     type=click.Path(path_type=Path),
     help="The same from a YAML file that maps images to commands.",
 )
+@click.option(
+    "--access-log",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Write each request through a SeldonDeployment's split there, for `judge --data FOLDER`.",
+)
 @output_option
 def command(
     what: str,
@@ -40,6 +46,7 @@ def command(
     grpc_port: int | None,
     stand_ins: tuple[str, ...],
     stand_ins_file: Path | None,
+    access_log: Path | None,
 ) -> ExitCode:
     """Serve MODEL (a file, a folder or an address) with the Open Inference Protocol, until interrupted.
 
@@ -66,8 +73,12 @@ def command(
     with ending_on_signals():
         if not is_remote(what) and Path(what).suffix in {".yaml", ".yml", ".json"}:
             commands = stand_ins_from(stand_ins, stand_ins_file)
-            serve_manifest(Path(what), port=http_port, stand_ins=commands, ready=ready, tell=tell)
+            serve_manifest(
+                Path(what), port=http_port, stand_ins=commands, access_log=access_log, ready=ready, tell=tell
+            )
             return ExitCode.OK
+        if access_log is not None:
+            raise UsageError(f"--access-log is for the split of a SeldonDeployment, and {what} is a model")
         with fetching_told() as fetching:
             serve_model(
                 what, name=name, http_port=http_port, grpc_port=grpc_port, ready=ready, fetching=fetching

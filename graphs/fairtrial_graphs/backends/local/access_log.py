@@ -33,7 +33,8 @@ class AccessLog:
 
     @property
     def path(self) -> Path:
-        return self.folder / CURRENT
+        """Absolute, as Envoy runs in a folder of its own."""
+        return self.folder.absolute() / CURRENT
 
     def rotate(self, reopen: Callable[[], None]) -> None:
         """Begin a new file if this one is full. Until `reopen`, Envoy goes on in the old one."""

@@ -1,11 +1,9 @@
 """The local backend: a SeldonDeployment on this machine.
 
-One model server process a predictor, or the servers of its graph's nodes and an executor that walks over
-them, behind one Envoy: a listener that splits the traffic by weight, and a listener for each predictor, its
-own address. Both ways lead through Envoy, so that arms are measured alike,
-and an address stays what it is when the server behind it is replaced or started again.
-
-gRPC is split, too, at the same address. Each arm's own gRPC address is its server's.
+One model server process for each replica of a predictor, or the servers of its graph's nodes and an executor
+that walks over them, behind one Envoy: a listener that splits the traffic by weight, and a listener for each
+predictor, its own address. Both ways lead through Envoy, so that arms are measured alike,
+and an address stays what it is when the server behind it is replaced or started again. All take gRPC, too.
 """
 
 from __future__ import annotations
@@ -31,8 +29,8 @@ from fairtrial_graphs.backends.interface import (
 )
 from fairtrial_graphs.backends.local.access_log import AccessLog
 from fairtrial_graphs.backends.local.envoy_config import ArmListener, SplitRoute
-from fairtrial_graphs.backends.local.model import Part, PredictorServer
 from fairtrial_graphs.backends.local.ports import free_ports, is_free
+from fairtrial_graphs.backends.local.predictor import Part, PredictorServer
 from fairtrial_graphs.backends.local.proxy import Proxy, ProxyDied, Rejected, Table
 from fairtrial_graphs.backends.local.reading import LocalPlan, StandIns, read_plan
 from fairtrial_graphs.backends.local.supervision import Supervised
@@ -252,35 +250,36 @@ class LocalBackend:
         return _Running(model, [self._watch_over(model, part) for part in model.parts])
 
     def _watch_over(self, model: PredictorServer, part: Part) -> Supervised:
-        def restart() -> None:
-            at = model.upstream
-            part.restart()
-            if model.upstream != at:
-                self._move(model)
-
-        return Supervised(part.what, model.spec.predictor, lambda: part.process.process, restart, self._clock)
-
-    def _move(self, model: PredictorServer) -> None:
-        """Tell Envoy of a model server's new port."""
-        assert self._table is not None
-        arms = tuple(
-            replace(arm, upstream=model.upstream) if arm.upstream.cluster == model.cluster else arm
-            for arm in self._table.arms
-        )
-        self._table = replace(self._table, arms=arms)
-        try:
-            self._tell(self._proxy.serve, self._table)
-        except Rejected as error:
-            raise NotReady(str(error)) from error
+        predictor = model.spec.predictor
+        return Supervised(part.what, predictor, lambda: part.process.process, part.restart, self._clock)
 
     def _watch(self) -> None:
         while not self._closing.wait(_WATCH_INTERVAL):
             with self._state:
-                self._note(self._proxy_watch.watch())
+                found = [self._proxy_watch.watch()]
                 self._proxy.rotate_log()
                 for running in self._running.values():
-                    for watch in running.watches:
-                        self._note(watch.watch())
+                    found += [watch.watch() for watch in running.watches]
+                    running.model.look()
+                self._follow()
+                for incident in found:
+                    self._note(incident)
+
+    def _follow(self) -> None:
+        """Tell Envoy where the model servers are, if that is no longer what it was told."""
+        if self._table is None:
+            return
+        now = {running.model.cluster: running.model.upstream for running in self._running.values()}
+        arms = tuple(
+            replace(arm, upstream=now.get(arm.upstream.cluster, arm.upstream)) for arm in self._table.arms
+        )
+        if arms == self._table.arms:
+            return
+        self._table = replace(self._table, arms=arms)
+        try:
+            self._tell(self._proxy.serve, self._table)
+        except (Rejected, NotReady) as error:
+            self._note(Incident(None, f"Envoy was not told where the model servers are now: {error}"))
 
     def _note(self, incident: Incident | None) -> None:
         if incident is not None:
@@ -293,7 +292,7 @@ class LocalBackend:
                 predictor=arm.predictor,
                 url=f"http://127.0.0.1:{arm.port}",
                 model=arm.upstream.node,
-                grpc=self._running[arm.predictor].model.grpc,
+                grpc=f"127.0.0.1:{arm.port}" if arm.upstream.grpc_ports else None,
             )
             for arm in self._table.arms
         }

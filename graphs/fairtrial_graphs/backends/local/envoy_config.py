@@ -43,17 +43,19 @@ _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _IDLE = "3s"
 # Envoy's own limits (1,024) would make failures that are not the model's.
 _NO_LIMIT = 1_000_000_000
+# A shadow that hangs would else use up Envoy's memory and open files (three a copy), until answers fail.
+_MOST_COPIES = 1_000
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """A model server."""
+    """The model servers of a predictor, of which each request goes to one."""
 
     cluster: str
     predictor: str
     node: str
-    port: int
-    grpc_port: int | None = None
+    ports: tuple[int, ...]
+    grpc_ports: tuple[int, ...] = ()  # none: REST only
 
 
 @dataclass(frozen=True)
@@ -94,14 +96,22 @@ def clusters(arms: Sequence[ArmListener]) -> list[dict[str, Any]]:
     upstreams = {arm.upstream.cluster: arm.upstream for arm in arms}
     mirrors = {arm.predictor: arm.port for arm in arms}
     return [
-        *(_cluster(name, upstream.port, {"node": upstream.node}) for name, upstream in upstreams.items()),
+        *(_cluster(name, upstream.ports, {"node": upstream.node}) for name, upstream in upstreams.items()),
         *(
-            _cluster(_grpc_cluster(name), upstream.grpc_port, {}, http=2)
+            _cluster(grpc_cluster(name), upstream.grpc_ports, {}, http=2)
             for name, upstream in upstreams.items()
-            if upstream.grpc_port is not None
+            if upstream.grpc_ports
         ),
-        *(_cluster(_mirror_cluster(predictor), port, {}) for predictor, port in mirrors.items()),
+        *(
+            _cluster(_mirror_cluster(predictor), (port,), {}, most=_MOST_COPIES)
+            for predictor, port in mirrors.items()
+        ),
     ]
+
+
+def grpc_cluster(cluster: str) -> str:
+    """The cluster of the same model servers that gRPC calls go to."""
+    return f"{cluster}@grpc"
 
 
 def listeners(
@@ -132,10 +142,19 @@ def arm_route(predictor: str) -> str:
 
 def arm_routes(arm: ArmListener) -> dict[str, Any]:
     """The route configuration of an arm's own address."""
+    to = arm.upstream
+    routes = _routes({"cluster": to.cluster}, {})
+    if to.grpc_ports:
+        calls = {
+            "match": {"prefix": "/", "grpc": {}},
+            "route": _patient({"cluster": grpc_cluster(to.cluster)}),
+            "request_headers_to_add": [_header(MODEL_HEADER, to.node)],
+        }
+        routes = [calls, *routes]
     return {
         "name": arm_route(arm.predictor),
         "response_headers_to_add": [_header(ARM_HEADER, arm.predictor)],
-        "virtual_hosts": [_virtual_host(_routes({"cluster": arm.upstream.cluster}, {}))],
+        "virtual_hosts": [_virtual_host(routes)],
     }
 
 
@@ -184,11 +203,11 @@ def _ways(
     """Routes by weight: of gRPC, where each of these arms speaks it, and of all else."""
     drawn = runs(weights)
     rest = _routes(_weighted([_share(to[arm].cluster, arm, slots) for arm, slots in drawn]), infer)
-    if any(to[arm].grpc_port is None for arm, _ in drawn):
+    if not all(to[arm].grpc_ports for arm, _ in drawn):
         return rest
     calls = [
         {
-            **_share(_grpc_cluster(to[arm].cluster), arm, slots),
+            **_share(grpc_cluster(to[arm].cluster), arm, slots),
             "request_headers_to_add": [_header(MODEL_HEADER, to[arm].node)],
         }
         for arm, slots in drawn
@@ -249,12 +268,11 @@ def _mirror_cluster(predictor: str) -> str:
     return f"{predictor}@mirror"
 
 
-def _grpc_cluster(cluster: str) -> str:
-    return f"{cluster}@grpc"
-
-
-def _cluster(name: str, port: int, metadata: dict[str, str], *, http: int = 1) -> dict[str, Any]:
-    endpoint = {"endpoint": {"address": _address(port)}}
+def _cluster(
+    name: str, ports: Sequence[int], metadata: dict[str, str], *, http: int = 1, most: int = _NO_LIMIT
+) -> dict[str, Any]:
+    """`most` is the number of requests that may be under way."""
+    endpoints = [{"endpoint": _endpoint(ports, number)} for number in range(len(ports))]
     options = {
         "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
         "explicit_http_config": {"http_protocol_options" if http == 1 else "http2_protocol_options": {}},
@@ -266,9 +284,45 @@ def _cluster(name: str, port: int, metadata: dict[str, str], *, http: int = 1) -
         "type": "STATIC",
         "connect_timeout": "1s",
         "metadata": {"filter_metadata": {_METADATA: metadata}},
-        "circuit_breakers": {"thresholds": [dict.fromkeys(limits, _NO_LIMIT)]},
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "circuit_breakers": {"thresholds": [dict.fromkeys(limits, most)]},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
         "typed_extension_protocol_options": {_HTTP_OPTIONS: options},
+        **_between(len(ports)),
+    }
+
+
+def _endpoint(ports: Sequence[int], number: int) -> dict[str, Any]:
+    """A replica; where it does not take a connection, this is opened to the next one.
+
+    Nothing has been sent by then: no request is sent twice.
+    """
+    others = [*ports[number + 1 :], *ports[:number]]
+    more = {"additional_addresses": [{"address": _address(port)} for port in others]} if others else {}
+    return {"address": _address(ports[number]), **more}
+
+
+def _between(count: int) -> dict[str, Any]:
+    """How requests are shared among so many replicas.
+
+    One that breaks off connections is left out for a second, by when it is known whether its process has
+    died; all can be, but the last. Whatever a model answers, also 500, is an answer.
+    """
+    if count == 1:
+        return {}
+    return {
+        "lb_policy": "LEAST_REQUEST",
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},  # none goes to those left out
+        "outlier_detection": {
+            "split_external_local_origin_errors": True,
+            "consecutive_local_origin_failure": 3,
+            "enforcing_local_origin_success_rate": 0,
+            "enforcing_consecutive_5xx": 0,
+            "enforcing_success_rate": 0,
+            "interval": "0.2s",
+            "base_ejection_time": "1s",
+            "max_ejection_time": "1s",
+            "max_ejection_percent": -(-100 * (count - 1) // count),
+        },
     }
 
 

@@ -14,6 +14,7 @@ from fairtrial_graphs.backends.local.ports import free_ports, is_free
 from fairtrial_graphs.backends.local.process import GuardedProcess
 
 _POLL = 0.03  # seconds
+_ANSWER = 2.0
 _BIND_ATTEMPTS = 3
 _BIND = ("address already in use", "failed to bind", "errno 98", "errno 48")  # asyncio; gRPC; Linux, macOS
 
@@ -53,8 +54,12 @@ class ListeningProcess(ABC):
         """What to start, and what to add to its environment. Its folder is there by then."""
 
     @abstractmethod
-    def is_ready(self) -> bool:
-        """Whether it would answer requests."""
+    def is_ready(self, within: float) -> bool:
+        """Whether it would answer requests, and says so within some seconds."""
+
+    def has_ended(self) -> bool:
+        """Whether the process has ended, or has yet to be started."""
+        return self.process is None or self.process.exit_code() is not None
 
     def start(self) -> None:
         """Start the process (again): on the same ports if they are still free, else on others."""
@@ -71,8 +76,8 @@ class ListeningProcess(ABC):
         assert self.process is not None
         deadline = time.monotonic() + timeout
         attempts = 1
-        while not self.is_ready():
-            if self.process.exit_code() is not None:
+        while not self.is_ready(_ANSWER):
+            if self.has_ended():
                 taken = any(sign in self.process.printed().lower() for sign in _BIND)
                 if not taken or attempts == _BIND_ATTEMPTS:
                     raise self._not_ready(f"its {self._its} {self.process.describe_exit()}")
@@ -93,9 +98,9 @@ class ListeningProcess(ABC):
         if self.process is not None:
             self.process.stop()
 
-    def answers(self, path: str) -> bool:
+    def answers(self, path: str, within: float) -> bool:
         """Whether GET of this path gives 200."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports.http, timeout=2.0)
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports.http, timeout=within)
         try:
             connection.request("GET", path)
             return connection.getresponse().status == http.client.OK

@@ -111,7 +111,7 @@ class Proxy:
         Raises Rejected (then all is as it was), ProxyDied.
         """
         before = self._arms
-        together = (*before, *table.arms)
+        together = tuple({arm.upstream.cluster: arm for arm in (*before, *table.arms)}.values())
         known = {arm.predictor for arm in before}
         added = [arm for arm in table.arms if arm.predictor not in known]
         self._put("cds", config.clusters(together))
@@ -142,8 +142,9 @@ class Proxy:
         """Whether no request is under way to any of these clusters."""
         try:
             return not any(
-                self._admin.number(f"cluster.{cluster}.{gauge}")
+                self._admin.number(f"cluster.{name}.{gauge}")
                 for cluster in clusters
+                for name in (cluster, config.grpc_cluster(cluster))
                 for gauge in ("upstream_rq_active", "upstream_rq_pending_active")
             )
         except AdminUnreachable:

@@ -81,7 +81,21 @@ def _spec(deployment: SeldonDeployment, predictor: Predictor, stand_ins: StandIn
     )
     # Only the executor logs requests, so that a model with a logger is a graph, too.
     alone = _is_served(root) and not root.children and not _log_url(predictor, root)
-    return PredictorSpec(predictor.name, root.name, servers, None if alone else _graph(deployment, predictor))
+    return PredictorSpec(
+        predictor=predictor.name,
+        root=root.name,
+        servers=servers,
+        graph=None if alone else _graph(deployment, predictor),
+        replicas=_replicas(deployment, predictor) or 1,
+    )
+
+
+def _replicas(deployment: SeldonDeployment, predictor: Predictor) -> int:
+    """As the operator counts a predictor of one pod; here each replica has all of its containers."""
+    components = predictor.componentSpecs or ()
+    said = [component.replicas for component in components] if len(components) == 1 else []
+    said += [predictor.replicas, deployment.spec.replicas]
+    return next((count for count in said if count is not None), 1)
 
 
 def _is_executors(node: Node) -> bool:
@@ -281,8 +295,8 @@ def _unsupported_ab_test(path: str, node: Node) -> Iterator[str]:
 def _ignored(deployment: SeldonDeployment, stand_ins: StandIns) -> Iterator[str]:
     for index, predictor in enumerate(deployment.spec.predictors):
         path = f"spec.predictors.{index}"
-        if (predictor.replicas or deployment.spec.replicas or 1) > 1:
-            yield f"{path}.replicas: one process serves {predictor.name} on this machine"
+        if _replicas(deployment, predictor) == 0:
+            yield f"{path}.replicas: {predictor.name} has none, and one on this machine"
         nodes = list(predictor.graph.walk(f"{path}.graph"))
         alone = len(nodes) == 1
         for place, node in nodes:

@@ -48,6 +48,8 @@ class PredictorSpec:
     root: str  # node
     servers: tuple[ModelSpec | StandInSpec, ...]
     graph: Graph | None = None  # its nodes have no ports yet
+    replicas: int = 1
 
     def __str__(self) -> str:
-        return ", ".join(str(server) for server in self.servers) or "a graph without servers"
+        what = ", ".join(str(server) for server in self.servers) or "a graph without servers"
+        return what if self.replicas == 1 else f"{self.replicas} replicas of {what}"
