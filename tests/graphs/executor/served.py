@@ -55,10 +55,15 @@ spec:
         return self.serving
 
     def ask(
-        self, path: str, content: Any = None, headers: dict[str, str] | None = None
+        self,
+        path: str,
+        content: Any = None,
+        headers: dict[str, str] | None = None,
+        *,
+        method: str | None = None,
     ) -> tuple[int, dict[str, str], Any]:
         assert self.serving is not None
-        return ask(self.serving.url, path, content, headers)
+        return ask(self.serving.url, path, content, headers, method=method)
 
     def predict(self, **headers: str) -> tuple[int, dict[str, str], Any]:
         return self.ask("/api/v1.0/predictions", ROW, headers)
@@ -71,13 +76,18 @@ spec:
 
 
 def ask(
-    url: str, path: str, content: Any = None, headers: dict[str, str] | None = None
+    url: str,
+    path: str,
+    content: Any = None,
+    headers: dict[str, str] | None = None,
+    *,
+    method: str | None = None,
 ) -> tuple[int, dict[str, str], Any]:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
     try:
         body = None if content is None else json.dumps(content)
-        method = "GET" if content is None else "POST"
+        method = method or ("GET" if content is None else "POST")
         connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})
         response = connection.getresponse()
         text = response.read()

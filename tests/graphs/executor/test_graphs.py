@@ -96,6 +96,24 @@ def test_a_components_own_error_is_answered_as_it_is(served: Served):
     assert headers["content-type"].startswith("text/plain")
 
 
+def test_a_routers_own_error_is_told_as_the_executors(served: Served):
+    graph = "{name: r, type: ROUTER, children: [{name: a, type: MODEL}, {name: b, type: MODEL}]}"
+    served.apply({"r": "fail", "a": "add", "b": "add"}, graph)
+    status, _, answer = served.predict()
+    assert (status, answer["status"]["code"]) == (400, 500)
+    assert answer["status"]["info"].endswith("/route status code 400")
+
+
+def test_a_page_of_another_origin_may_call(served: Served):
+    served.apply({"m": "add"}, "{name: m}")
+    _, headers, _ = served.predict()
+    assert headers["access-control-allow-origin"] == "*"
+    assert headers["access-control-allow-methods"] == "OPTIONS,POST"
+    status, headers, _ = served.ask("/api/v1.0/metadata/m", method="OPTIONS")
+    assert (status, headers["access-control-allow-methods"]) == (200, "GET,OPTIONS")
+    assert "Content-Type" in headers["access-control-allow-headers"]
+
+
 def test_a_component_that_is_slower_than_the_timeout_fails_the_request(served: Served):
     served.apply({"m": "slow-1"}, "{name: m}", spec='annotations: {seldon.io/rest-timeout: "200"}')
     start = time.monotonic()

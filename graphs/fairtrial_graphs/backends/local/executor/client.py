@@ -66,7 +66,12 @@ class Client:
         headers = {**headers, "Content-Type": message.content_type}
         if message.encoding:
             headers["Content-Encoding"] = message.encoding
-        return await self._send("POST", node, name, path, headers, message.body)
+        try:
+            return await self._send("POST", node, name, path, headers, message.body)
+        except NodeFailed as error:
+            if call == "route":  # what a router says of its failure reaches no caller, in Seldon's executor
+                raise NodeFailed(str(error), error.status) from error
+            raise
 
     async def status(self, node: GraphNode, headers: Mapping[str, str]) -> Message:
         """Raises NodeFailed."""
@@ -102,5 +107,9 @@ class Client:
             response.headers.get("Content-Encoding", ""),
         )
         if response.status != 200:
-            raise NodeFailed(f"{node.name} answered {response.status}", response.status, answer)
+            raise NodeFailed(
+                f"Internal service call from executor failed calling {url} status code {response.status}",
+                response.status,
+                answer,
+            )
         return answer

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from fairtrial_graphs.backends.local.executor import grpc_server
 from fairtrial_graphs.backends.local.executor.client import Client, NodeFailed, forwarded
+from fairtrial_graphs.backends.local.executor.cors import allowing
 from fairtrial_graphs.backends.local.executor.graph import Call, Graph, GraphNode
 from fairtrial_graphs.backends.local.executor.graph_metadata import graph_metadata
 from fairtrial_graphs.backends.local.executor.json_payloads import JsonPayloads, escaped, parsed
@@ -201,7 +202,7 @@ async def _answer(result: Awaitable[Message]) -> web.Response:
         return _response(200, await result)
     except NodeFailed as error:
         if error.answer is None:
-            return _failure(str(error))
+            return _failure(str(error), error.status)
         return _response(error.status, error.answer, failed=True)
     except BadMessage as error:
         return _failure(str(error))
@@ -217,9 +218,9 @@ def _response(status: int, message: Message, *, failed: bool = False) -> web.Res
     return web.Response(status=status, body=escaped(message.body), headers=headers)
 
 
-def _failure(info: str) -> web.Response:
+def _failure(info: str, status: int = 500) -> web.Response:
     body: dict[str, Any] = {"status": {"code": 500, "info": info, "status": "FAILURE"}}
-    return _response(500, Message(json.dumps(body, separators=(",", ":")).encode()), failed=True)
+    return _response(status, Message(json.dumps(body, separators=(",", ":")).encode()), failed=True)
 
 
 def _with_headers(graph: Graph) -> Any:
@@ -228,21 +229,26 @@ def _with_headers(graph: Graph) -> Any:
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         request[_PUID_OF] = puid = request.headers.get(_PUID) or str(uuid.uuid4())
+        methods = {request.match_info.route.method}
         try:
             response = await handler(request)
         except web.HTTPNotFound:
             response = web.Response(status=404, text="404 page not found\n")
-        except web.HTTPMethodNotAllowed:
-            return web.Response(status=405)
-        else:
-            response.headers[_PUID] = puid
-            if "Ce-Specversion" in request.headers:
-                response.headers["Ce-Id"] = puid
-                response.headers["Ce-Specversion"] = "0.3"
-                response.headers["Ce-Path"] = request.path
-                response.headers["Ce-Type"] = f"seldon.{graph.deployment}.{graph.namespace}.response"
-                response.headers["Ce-Source"] = f"seldon.{graph.deployment}"
+            response.headers["X-Content-Type-Options"] = "nosniff"
+            return response
+        except web.HTTPMethodNotAllowed as error:
+            if request.method != "OPTIONS":
+                return web.Response(status=405)
+            response, methods = web.Response(), error.allowed_methods
+        response.headers[_PUID] = puid
+        response.headers.update(allowing(request.path, methods))
         response.headers["X-Content-Type-Options"] = "nosniff"
+        if "Ce-Specversion" in request.headers:
+            response.headers["Ce-Id"] = puid
+            response.headers["Ce-Specversion"] = "0.3"
+            response.headers["Ce-Path"] = request.path
+            response.headers["Ce-Type"] = f"seldon.{graph.deployment}.{graph.namespace}.response"
+            response.headers["Ce-Source"] = f"seldon.{graph.deployment}"
         return response
 
     return middleware
