@@ -97,6 +97,7 @@ def parsed(column: Column) -> tuple[Column, Mask | None]:
         return column.cast(pa.float64()), None
     except pa.ArrowInvalid:
         column = kernels.if_else(kernels.is_in(column, pa.array(NULLS, column.type)), None, column)
+        column = kernels.utf8_trim(column, " \t")  # as the reader of a CSV file does before it parses
     pieces: list[Column] = []
     _parse(column, pieces)
     result = pa.concat_arrays(pieces)
