@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fairtrial_servers.scoring.arrow import Column, is_list, is_text, kernels, plain
-from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
+from fairtrial_servers.tensor_specs import NUMPY, Array, TensorSpec
 
 Mask = NDArray[np.bool_]
 

@@ -80,14 +80,14 @@ def score(options: Options, progress: Progress) -> Outcome:
         model = load(options.model, options.parameters)
         source = open_source(options)
         binding = bind(
-            model.runtime.table_inputs(),
+            model.loaded.table_inputs(),
             source.schema,
             options.not_features,
             source.name,
             parsed=options.data.kind == "csv",
         )
         source.expect(binding.numbers(), binding.texts(), binding.names())
-        predictor = Predictor(model.runtime, model.signature, binding, options, source.name)
+        predictor = Predictor(model.loaded, model.signature, binding, options, source.name)
         identity = identify(options, model, source)
         standing = output.stand(identity, restart=options.restart)
         if standing.complete:
