@@ -19,7 +19,7 @@ from fairtrial_servers.scoring.predicting import Predictor
 from fairtrial_servers.scoring.progress import Progress
 from fairtrial_servers.scoring.reading import Source, open_source
 from fairtrial_servers.scoring.resuming import Output, Standing, open_output
-from fairtrial_servers.scoring.whole_lines import LINES, cell_names
+from fairtrial_servers.scoring.whole_lines import cell_names, has_lines
 
 #: Numbers in a batch: few enough for a processor's cache, and so many that a call is cheap beside them.
 _CELLS = 1 << 19
@@ -163,8 +163,8 @@ def joined_with(options: Options, name: str, batch: Batch, predictions: Batch) -
     """
     if options.only_predictions:
         batch = batch.select(list(options.ids))
-    elif LINES in batch.schema.names:
-        batch = batch.select([LINES])
+    elif has_lines(batch.schema):
+        batch = batch.select([0])
     others = cell_names(batch.schema)
     doubled = [each for each in predictions.schema.names if each in others]
     if doubled:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from fairtrial_servers.scoring.arrow import Batch, Column, Schema, is_text, kernels, plain
 from fairtrial_servers.scoring.errors import ScoreError
-from fairtrial_servers.scoring.whole_lines import LINES, cell_names
+from fairtrial_servers.scoring.whole_lines import cell_names, has_lines
 
 _TEXT = pa.large_string()
 #: Whole lines that are written at once: they stay in a processor's cache.
@@ -26,13 +26,13 @@ def csv_header(schema: Schema) -> bytes:
 
 def csv_lines(batch: Batch) -> Iterator[bytes]:
     """Raises ScoreError for a column whose values are no single cell."""
-    if batch.schema.names[0] != LINES:
+    if not has_lines(batch.schema):
         yield _bytes(csv_rows(batch))
         return
     # What is put behind each line is made for all of them: the lines are copied once more, and that is all.
     behind = csv_rows(batch.select(batch.schema.names[1:])).cast(pa.large_binary())
     for first in range(0, batch.num_rows, _FEW):
-        cells = kernels.binary_slice(batch.column(LINES).slice(first, _FEW), 0, -1)
+        cells = kernels.binary_slice(batch.column(0).slice(first, _FEW), 0, -1)
         comma = pa.scalar(b",", pa.large_binary())
         yield _bytes(kernels.binary_join_element_wise(cells, behind.slice(first, _FEW), comma))
 

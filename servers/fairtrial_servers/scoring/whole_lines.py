@@ -17,7 +17,7 @@ from fairtrial_servers.scoring.arrow import Column, Field, Schema
 
 #: The column of whole lines, each with its newline, by a name that no header has.
 LINES = "\n"
-_NAMES = b"columns"
+_NAMES = b"fairtrial.columns"
 #: Bytes that are cut into lines at once: they stay in a processor's cache.
 _PIECE = 1 << 20
 
@@ -31,12 +31,16 @@ def lines_field(names: Sequence[str]) -> Field:
     return pa.field(LINES, pa.large_binary(), nullable=False, metadata={_NAMES: json.dumps(list(names))})
 
 
+def has_lines(schema: Schema) -> bool:
+    """Whether the first column is one of lines."""
+    return len(schema) > 0 and _NAMES in (schema.field(0).metadata or {})
+
+
 def cell_names(schema: Schema) -> list[str]:
     """The names of all columns, those that lines are made of among them."""
-    names: list[str] = []
-    for field in schema:
-        names += json.loads(field.metadata[_NAMES]) if field.name == LINES else [field.name]
-    return names
+    if not has_lines(schema):
+        return list(schema.names)
+    return [*json.loads(schema.field(0).metadata[_NAMES]), *schema.names[1:]]
 
 
 def plain_lines(stream: Any, names: Sequence[str]) -> Iterator[Column]:

@@ -103,3 +103,26 @@ def test_a_missing_value_among_numbers_is_one_for_a_model_that_takes_it(piece, s
     lines = (tmp_path / "out.csv").read_text().splitlines()
     assert [line.rpartition(",")[0] for line in lines[1:]] == ["1,2", "3,NA", "2,2", "0,"]
     assert [int(line.rpartition(",")[2]) for line in lines[1:]] == fitted.predict(x[:4]).tolist()
+
+
+def test_a_prediction_is_not_called_as_a_column_is(score, model, tmp_path):
+    (tmp_path / "in.csv").write_text("a,b,c,predict\n1,2,3,4\n")
+    with pytest.raises(ScoreError, match="--prefix"):
+        score(model, tmp_path / "in.csv", tmp_path / "out.csv", targets=("predict",))
+
+
+def test_a_truth_value_is_one_for_a_model_that_takes_it(score, tmp_path):
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        [helper.make_node("Not", ["flag"], ["other"])],
+        "negation",
+        [helper.make_tensor_value_info("flag", TensorProto.BOOL, ["n", 1])],
+        [helper.make_tensor_value_info("other", TensorProto.BOOL, ["n", 1])],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(made, tmp_path / "model.onnx")
+    (tmp_path / "in.csv").write_text("id,flag\n1,true\n2,false\n")
+    score(tmp_path / "model.onnx", tmp_path / "in.csv", tmp_path / "out.csv", ids=("id",))
+    assert (tmp_path / "out.csv").read_text() == "id,flag,other\n1,true,false\n2,false,true\n"
