@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from fairtrial_servers.errors import ModelError
-from fairtrial_servers.tensors import NUMPY, TensorSpec
+from fairtrial_servers.tensor_specs import NUMPY, TensorSpec
 
 METADATA = "metadata.json"
 _ONE = re.compile(r"\s*(?P<name>[^:;]+?)\s*:\s*(?P<datatype>\w+)\s*:\s*\[(?P<shape>[-\d,\s]*)\]\s*")

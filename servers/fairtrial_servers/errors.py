@@ -1,6 +1,6 @@
 """Why a model cannot be served, in words for its owner.
 
-What a *request* did wrong is MLServer's InferenceError.
+What a *request* did wrong is MLServer's InferenceError; where no server runs, InputError.
 """
 
 from __future__ import annotations
@@ -24,3 +24,7 @@ class UnsafeModelError(ModelError):
     """A model file that asks for code which no model of its format needs."""
 
     exit_code: ClassVar[int] = 4
+
+
+class InputError(Exception):
+    """Input that a model refuses. The message is one sentence."""

@@ -51,6 +51,7 @@ class Format:
     looks_for: str  # in words, for the message when nothing matches
     detects: Callable[[Path], bool]  # of a file or a folder that exists
     needs: tuple[str, ...] = ()  # modules that come with the extra of the format's name
+    model: str = ""  # the class that loads it and predicts, where that needs no MLServer
     guarded: bool = False  # its runtime checks all that it reads while it reads it; gate.py checks the others
 
 
@@ -67,6 +68,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         name="sklearn",
         implementation="fairtrial_servers.sklearn.SKLearnRuntime",
+        model="fairtrial_servers.estimators.Estimator",
         servers=("FAIRTRIAL_SKLEARN_SERVER", "SKLEARN_SERVER"),
         guarded=True,
         looks_for=f"a file that ends in {', '.join(SKLEARN_SUFFIXES)}",

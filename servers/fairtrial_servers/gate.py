@@ -9,7 +9,7 @@ from mlserver.settings import ModelSettings
 
 from fairtrial_servers.errors import ModelError, UnsafeModelError
 from fairtrial_servers.formats import FORMATS
-from fairtrial_servers.runtime import parse_trusted
+from fairtrial_servers.models import parse_trusted
 from fairtrial_servers.safety.scan.survey import Report, scan
 from fairtrial_servers.store import fetch
 

@@ -15,10 +15,10 @@ from mlserver.errors import InferenceError
 
 from fairtrial_servers.errors import ModelError
 from fairtrial_servers.formats import KERAS_SUFFIXES, one_file
-from fairtrial_servers.runtime import Signature
+from fairtrial_servers.models import Signature
 from fairtrial_servers.safety.keras_files import check_keras
 from fairtrial_servers.tensor_runtime import TensorRuntime, made_up, observed_outputs, parse_threads, reason
-from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
+from fairtrial_servers.tensor_specs import NUMPY, Array, TensorSpec
 
 #: By the name of their module, in the order of preference. On numpy, Keras 3 asks for JAX all the same.
 _BACKENDS = ("tensorflow", "jax", "torch")

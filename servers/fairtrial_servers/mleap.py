@@ -16,9 +16,10 @@ from fairtrial_servers.formats import MLEAP_BUNDLE, MLEAP_SUFFIXES, one_file
 from fairtrial_servers.jvm.columns import decode_columns
 from fairtrial_servers.jvm.jars import provide
 from fairtrial_servers.jvm.machine import quiet, reason, start
-from fairtrial_servers.runtime import Runtime, Signature
+from fairtrial_servers.models import Signature
+from fairtrial_servers.runtime import Runtime
 from fairtrial_servers.safety.mleap_bundles import checked_bundle
-from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
+from fairtrial_servers.tensor_specs import NUMPY, Array, TensorSpec
 
 logger = logging.getLogger("fairtrial.servers")
 

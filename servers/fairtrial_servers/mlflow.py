@@ -19,8 +19,9 @@ from mlserver.types import RequestInput
 
 from fairtrial_servers.errors import ModelError, UnsafeModelError
 from fairtrial_servers.formats import FORMATS, MLMODEL
-from fairtrial_servers.runtime import Runtime, Signature, TableInputs
-from fairtrial_servers.tensors import Array, TensorSpec
+from fairtrial_servers.models import Signature, TableInputs
+from fairtrial_servers.runtime import Runtime
+from fairtrial_servers.tensor_specs import Array, TensorSpec
 
 #: Flavour -> the keys in it of which one names the model's file or folder.
 _FILES = {

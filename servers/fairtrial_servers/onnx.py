@@ -15,10 +15,12 @@ from mlserver.types import RequestInput
 
 from fairtrial_servers.errors import ModelError
 from fairtrial_servers.formats import ONNX_SUFFIXES, one_file
-from fairtrial_servers.runtime import Runtime, Signature, check_rows, decode_named
+from fairtrial_servers.models import Signature
+from fairtrial_servers.runtime import Runtime, check_rows, decode_named
 from fairtrial_servers.safety.onnx_files import check_onnx
 from fairtrial_servers.tensor_runtime import made_up, parse_threads
-from fairtrial_servers.tensors import NUMPY, Array, TensorSpec, decode
+from fairtrial_servers.tensor_specs import NUMPY, Array, TensorSpec
+from fairtrial_servers.tensors import decode
 
 logger = logging.getLogger("fairtrial.servers")
 

@@ -16,9 +16,10 @@ from fairtrial_servers.errors import ModelError
 from fairtrial_servers.formats import PMML_SUFFIXES, one_file
 from fairtrial_servers.jvm.columns import decode_columns
 from fairtrial_servers.jvm.machine import reason, start
-from fairtrial_servers.runtime import Runtime, Signature
+from fairtrial_servers.models import Signature
+from fairtrial_servers.runtime import Runtime
 from fairtrial_servers.safety.pmml_files import read_pmml
-from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
+from fairtrial_servers.tensor_specs import NUMPY, Array, TensorSpec
 
 logger = logging.getLogger("fairtrial.servers")
 

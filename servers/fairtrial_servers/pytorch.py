@@ -16,11 +16,11 @@ from mlserver.errors import InferenceError
 from fairtrial_servers.declared import FORM, METADATA, declared_inputs, from_metadata
 from fairtrial_servers.errors import ModelError
 from fairtrial_servers.formats import PYTORCH_SUFFIXES, one_file
-from fairtrial_servers.runtime import Signature
+from fairtrial_servers.models import Signature
 from fairtrial_servers.safety.torch_files import Kind, check_torch
 from fairtrial_servers.safety.torch_traces import traced_inputs
 from fairtrial_servers.tensor_runtime import TensorRuntime, made_up, observed_outputs, parse_threads
-from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
+from fairtrial_servers.tensor_specs import NUMPY, Array, TensorSpec
 
 torch: Any = importlib.import_module("torch")  # its own annotations are not strict
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -15,7 +13,7 @@ from mlserver.settings import ModelSettings
 from mlserver.types import InferenceRequest, InferenceResponse, RequestInput
 from mlserver.types import Parameters as Described
 
-from fairtrial_servers.errors import ModelError
+from fairtrial_servers.models import Model
 from fairtrial_servers.safety.signatures import check_signature
 from fairtrial_servers.serving import content_types
 from fairtrial_servers.serving.answer_cache import AnswerCache
@@ -24,42 +22,16 @@ from fairtrial_servers.serving.cached_values import model_digest
 from fairtrial_servers.serving.messages import Parameters, Request, Tensor, Wanted
 from fairtrial_servers.serving.options import batching_of, caching_of
 from fairtrial_servers.store import fetch
-from fairtrial_servers.tensors import Array, TensorSpec, decode, encode
+from fairtrial_servers.tensor_specs import Array, TensorSpec
+from fairtrial_servers.tensors import decode, encode
 
 logger = logging.getLogger("fairtrial.servers")
 
 
-@dataclass(frozen=True)
-class Signature:
-    """What a loaded model takes and gives, as its metadata states it."""
-
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    defaults: tuple[str, ...]  # the outputs that are given when a request asks for none by name
-
-
-@dataclass(frozen=True)
-class TableInputs:
-    """How the columns of a table, as batch scoring reads them, become what `infer` takes.
-
-    `columns`: one for each column, in the order of the model's features; empty when any number will do.
-    `matrix`: the input that takes them all side by side; None: each is an input of its own.
-    `named`: the names are the model's own, and not made up for want of any.
-    `missing`: an empty cell stands for a missing value, which the model can deal with.
-    """
-
-    columns: tuple[TensorSpec, ...]
-    matrix: TensorSpec | None
-    named: bool
-    missing: bool = False
-
-
-class Runtime(MLModel, ABC):
+class Runtime(Model, MLModel):
     """Base of our MLServer runtimes. A runtime implements `open` and `infer`; the rest is here."""
 
     platform: ClassVar[str]  # what the model metadata calls the framework
-
-    _signature: Signature
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__(settings)
@@ -69,37 +41,10 @@ class Runtime(MLModel, ABC):
         self._batcher: Batcher | None = None
         self._cache: AnswerCache | None = None
 
-    @abstractmethod
-    def open(self, path: Path, parameters: Mapping[str, str]) -> Signature:
-        """Load the model at `path`, and predict once on made-up input so that the first request is no slower.
-
-        `parameters` are those of the graph node that runs it.
-        Raises ModelError, which becomes the last words of the process.
-        """
-
-    @abstractmethod
-    def infer(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Mapping[str, Array]:
-        """The named outputs for checked inputs, by input name.
-
-        Raises InferenceError for input that the model itself refuses.
-        """
-
     def has_independent_rows(self) -> bool:
         """Whether the rows of several requests can be put together as those of one."""
         signature = self._signature
         return all(spec.shape[:1] == (-1,) for spec in (*signature.inputs, *signature.outputs))
-
-    def prepare(self, path: Path, parameters: Mapping[str, str]) -> Signature:
-        """`open`, and remember what the model takes."""
-        self._signature = self.open(path, parameters)
-        return self._signature
-
-    def table_inputs(self) -> TableInputs:
-        """How a table's columns are given to `infer`; overridden where more is known than the metadata."""
-        inputs = self._signature.inputs
-        if len(inputs) == 1 and len(inputs[0].shape) == 2 and inputs[0].datatype != "BYTES":
-            return TableInputs((), inputs[0], named=False)
-        return TableInputs(inputs, None, named=True)
 
     async def load(self) -> bool:
         parameters = self.settings.parameters
@@ -262,14 +207,3 @@ def check_id(request_id: str | None) -> None:
     """Raise InferenceError for an id that would break the answer: MLServer sends it back as a header."""
     if request_id and not (request_id.isascii() and request_id.isprintable()):
         raise InferenceError("the request's id must be printable ASCII, for it is sent back as a header")
-
-
-def parse_trusted(parameters: Mapping[str, str]) -> frozenset[str]:
-    """The modules in the parameter `trusted`, separated by commas. Raises ModelError for what is no name."""
-    names = [name.strip() for name in parameters.get("trusted", "").split(",") if name.strip()]
-    for name in names:
-        if not all(part.isidentifier() for part in name.split(".")):
-            raise ModelError(f'the parameter "trusted" lists module names separated by commas, not {name!r}')
-    if names:
-        logger.warning("loading with trust in these modules, as the parameter says: %s", ", ".join(names))
-    return frozenset(names)

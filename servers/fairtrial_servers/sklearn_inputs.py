@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fairtrial_servers.errors import ModelError
-from fairtrial_servers.tensors import Array, TensorSpec
+from fairtrial_servers.tensor_specs import Array, TensorSpec
 
 #: Modules whose estimators exist to deal with missing values, or say so in their fitted state.
 _FOR_MISSING = (

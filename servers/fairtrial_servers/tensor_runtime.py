@@ -11,7 +11,8 @@ from mlserver.types import RequestInput
 
 from fairtrial_servers.errors import ModelError
 from fairtrial_servers.runtime import Runtime, check_rows, decode_named
-from fairtrial_servers.tensors import NUMPY, Array, TensorSpec, datatype_of, decode
+from fairtrial_servers.tensor_specs import NUMPY, Array, TensorSpec, datatype_of
+from fairtrial_servers.tensors import decode
 
 logger = logging.getLogger("fairtrial.servers")
 

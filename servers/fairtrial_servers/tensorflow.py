@@ -13,10 +13,10 @@ from mlserver.errors import InferenceError
 from fairtrial_servers.declared import FORM, declared_inputs
 from fairtrial_servers.errors import ModelError
 from fairtrial_servers.formats import TENSORFLOW_SUFFIXES, one_file
-from fairtrial_servers.runtime import Signature
+from fairtrial_servers.models import Signature
 from fairtrial_servers.safety.saved_models import SAVED_MODEL, check_frozen_graph, check_saved_model
 from fairtrial_servers.tensor_runtime import TensorRuntime, made_up, observed_outputs, parse_threads, reason
-from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
+from fairtrial_servers.tensor_specs import NUMPY, Array, TensorSpec
 
 # Its own log is C++'s, on stderr: errors only, for what it raises is reported by us.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

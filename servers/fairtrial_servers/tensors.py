@@ -9,33 +9,23 @@ list alike, which costs about 2 us for a row of 64 numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 from math import prod
 from typing import Any, cast
 
 import numpy as np
 from mlserver.errors import InferenceError
-from mlserver.types import Datatype, MetadataTensor, Parameters, RequestInput, ResponseOutput, TensorData
-from numpy.typing import NDArray
+from mlserver.types import Parameters, RequestInput, ResponseOutput, TensorData
 
-Array = NDArray[Any]
-
-_INTEGERS = {name: np.dtype(name.lower()) for name in
-             ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")}  # fmt: skip
-_FLOATS = {"FP16": np.dtype("float16"), "FP32": np.dtype("float32"), "FP64": np.dtype("float64")}
-NUMPY = {**_INTEGERS, **_FLOATS, "BOOL": np.dtype("bool"), "BYTES": np.dtype("object")}
-_DATATYPES = {dtype: name for name, dtype in NUMPY.items()}
-_BY_NAME = {dtype.name: name for name, dtype in NUMPY.items()}
-NUMERIC = frozenset(NUMPY) - {"BYTES"}
+from fairtrial_servers.tensor_specs import FLOATS, INTEGERS, NUMPY, Array, TensorSpec, datatype_of
 
 # How MLServer's own clients are told to read a tensor: StringCodec, NumpyCodec.
 _STRINGS, _NUMBERS = Parameters(content_type="str"), Parameters(content_type="np")
 _NONE = type(None)
 #: Python types that a JSON or protobuf element of each datatype may have.
 _ACCEPTS: dict[str, frozenset[type]] = {
-    **dict.fromkeys(_INTEGERS, frozenset[type]({int})),
-    **dict.fromkeys(_FLOATS, frozenset[type]({int, float})),
+    **dict.fromkeys(INTEGERS, frozenset[type]({int})),
+    **dict.fromkeys(FLOATS, frozenset[type]({int, float})),
     "BOOL": frozenset[type]({bool}),
     "BYTES": frozenset[type]({str, bytes}),
 }
@@ -43,31 +33,6 @@ _WORDS: dict[type, str] = {
     str: "a string", bytes: "a string", _NONE: "a null", bool: "a boolean", list: "a list",
     dict: "an object", int: "a whole number", float: "a fraction",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """One input or output of a model, as its metadata states it; -1 stands for any size.
-
-    The first axis is the batch. A numeric input takes every numeric datatype that a client may have,
-    and is converted to `datatype`; a number that it does not hold is refused.
-    """
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-
-    def metadata(self, *, any_name: bool = False) -> MetadataTensor:
-        """As MLServer states it. any_name: the tensor may be called anything, which is then said as well."""
-        content = "str" if self.datatype == "BYTES" else "np"
-        return MetadataTensor(
-            name=self.name,
-            datatype=Datatype(self.datatype),
-            shape=list(self.shape),
-            parameters=Parameters.model_validate(
-                {"content_type": content, **({"any_name": True} if any_name else {})}
-            ),
-        )
 
 
 def decode(tensor: RequestInput, spec: TensorSpec, *, missing: bool = False) -> Array:
@@ -156,7 +121,7 @@ def _numbers(flat: Sequence[Any], sent: str, spec: TensorSpec, *, missing: bool)
         flat = [np.nan if value is None else value for value in flat]
     try:
         # Through the sent type first: 300 is no INT8, whatever the model would make of it.
-        source = np.array(flat, dtype=NUMPY[sent] if sent in _INTEGERS else np.float64)
+        source = np.array(flat, dtype=NUMPY[sent] if sent in INTEGERS else np.float64)
     except (OverflowError, ValueError):
         raise InferenceError(f'input "{spec.name}": a number does not fit in {sent}') from None
     return _fit(source, sent, spec)
@@ -200,12 +165,6 @@ def _misfit(flat: Sequence[Any] | Array, wrong: set[type], sent: str, name: str)
 
 def _word(kind: type) -> str:
     return _WORDS.get(kind, kind.__name__)
-
-
-def datatype_of(array: Array) -> str:
-    """The V2 datatype in which `array` is answered: that of its dtype, or BYTES for all that has none."""
-    # By the dtype itself where that is known: its name is made anew at each look, and costs 6 us.
-    return _DATATYPES.get(array.dtype) or _BY_NAME.get(array.dtype.name, "BYTES")
 
 
 def encode(name: str, array: Array) -> ResponseOutput:

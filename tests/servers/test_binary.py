@@ -14,7 +14,8 @@ import pytest
 from fairtrial_servers.serving.binary import HEADER, pack, unpack
 from fairtrial_servers.serving.grpc_messages import to_request, to_response
 from fairtrial_servers.serving.messages import Answer, Tensor, to_json
-from fairtrial_servers.tensors import NUMPY, TensorSpec, decode
+from fairtrial_servers.tensor_specs import NUMPY, TensorSpec
+from fairtrial_servers.tensors import decode
 from mlserver.errors import InferenceError
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub

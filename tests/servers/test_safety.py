@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import skops.io
 from fairtrial_servers.errors import ModelError, UnsafeModelError
+from fairtrial_servers.estimators import load_estimator
 from fairtrial_servers.safety import pickles, policy
-from fairtrial_servers.sklearn import load_estimator
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     GradientBoostingClassifier,

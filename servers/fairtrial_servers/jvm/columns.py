@@ -12,7 +12,8 @@ from mlserver.errors import InferenceError
 from mlserver.types import RequestInput, TensorData
 
 from fairtrial_servers.runtime import by_name, check_rows
-from fairtrial_servers.tensors import Array, TensorSpec, decode
+from fairtrial_servers.tensor_specs import Array, TensorSpec
+from fairtrial_servers.tensors import decode
 
 #: What stands in for a missing value while the others are checked.
 _FILLERS: dict[str, object] = {"BYTES": "", "BOOL": False}

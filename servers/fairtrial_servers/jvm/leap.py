@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
+from fairtrial_servers.tensor_specs import NUMPY, Array, TensorSpec
 
 #: MLeap's basic types; `byte_string` has no form that a client could send.
 _DATATYPES = {"boolean": "BOOL", "byte": "INT8", "short": "INT16", "int": "INT32", "long": "INT64",

@@ -10,6 +10,7 @@ import pyarrow.compute
 
 Batch: TypeAlias = Any  # pyarrow.RecordBatch
 Column: TypeAlias = Any  # pyarrow.Array
+Field: TypeAlias = Any  # pyarrow.Field
 Schema: TypeAlias = Any  # pyarrow.Schema
 Type: TypeAlias = Any  # pyarrow.DataType
 
@@ -21,13 +22,7 @@ def rechunked(batches: Iterable[Batch], rows: int, skip: int = 0) -> Iterator[Ba
     """The same rows in batches of exactly `rows`, the last one excepted; the first `skip` rows left out."""
     held: list[Batch] = []
     have = 0
-    for batch in batches:
-        if skip:
-            left_out = min(skip, batch.num_rows)
-            skip -= left_out
-            batch = batch.slice(left_out)  # noqa: PLW2901
-        if not batch.num_rows:
-            continue
+    for batch in without_first(batches, skip):
         held.append(batch)
         have += batch.num_rows
         while have >= rows:
@@ -37,6 +32,15 @@ def rechunked(batches: Iterable[Batch], rows: int, skip: int = 0) -> Iterator[Ba
             held = [whole.slice(rows)] if have else []
     if have:
         yield joined(held)
+
+
+def without_first(batches: Iterable[Batch], skip: int) -> Iterator[Batch]:
+    """The same rows but for the first `skip`, in batches that have some."""
+    for batch in batches:
+        left_out = min(skip, batch.num_rows)
+        skip -= left_out
+        if left_out < batch.num_rows:
+            yield batch.slice(left_out)
 
 
 def joined(batches: list[Batch]) -> Batch:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairtrial_servers.runtime import TableInputs
+from fairtrial_servers.models import TableInputs
 from fairtrial_servers.scoring.arrow import Batch, Schema, is_list, is_numeric, is_text
 from fairtrial_servers.scoring.cells import Cells, Mask, explain, numbers, tensors, texts
 from fairtrial_servers.scoring.errors import ScoreError, listed
-from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
+from fairtrial_servers.tensor_specs import NUMPY, Array, TensorSpec
 
 
 @dataclass(frozen=True)

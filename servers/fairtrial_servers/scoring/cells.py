@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fairtrial_servers.scoring.arrow import Column, is_list, is_text, kernels, plain
-from fairtrial_servers.tensors import NUMPY, Array, TensorSpec
+from fairtrial_servers.tensor_specs import NUMPY, Array, TensorSpec
 
 Mask = NDArray[np.bool_]
 
@@ -97,6 +97,7 @@ def parsed(column: Column) -> tuple[Column, Mask | None]:
         return column.cast(pa.float64()), None
     except pa.ArrowInvalid:
         column = kernels.if_else(kernels.is_in(column, pa.array(NULLS, column.type)), None, column)
+        column = kernels.utf8_trim(column, " \t")  # as the reader of a CSV file does before it parses
     pieces: list[Column] = []
     _parse(column, pieces)
     result = pa.concat_arrays(pieces)

@@ -150,6 +150,9 @@ class FileOutput:
     def release(self) -> None:
         if self._finished:
             self._drop()
+        elif self._writer is not None:
+            with contextlib.suppress(OSError):  # why is told already
+                self._writer.abandon()
         self._lock.release()
         with contextlib.suppress(OSError):
             self._work.rmdir()  # which fails unless it is empty

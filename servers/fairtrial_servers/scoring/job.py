@@ -19,6 +19,7 @@ from fairtrial_servers.scoring.predicting import Predictor
 from fairtrial_servers.scoring.progress import Progress
 from fairtrial_servers.scoring.reading import Source, open_source
 from fairtrial_servers.scoring.resuming import Output, Standing, open_output
+from fairtrial_servers.scoring.whole_lines import cell_names, has_lines
 
 #: Numbers in a batch: few enough for a processor's cache, and so many that a call is cheap beside them.
 _CELLS = 1 << 19
@@ -79,14 +80,14 @@ def score(options: Options, progress: Progress) -> Outcome:
         model = load(options.model, options.parameters)
         source = open_source(options)
         binding = bind(
-            model.runtime.table_inputs(),
+            model.loaded.table_inputs(),
             source.schema,
             options.not_features,
             source.name,
             parsed=options.data.kind == "csv",
         )
-        source.expect(binding.numbers(), binding.texts())
-        predictor = Predictor(model.runtime, model.signature, binding, options, source.name)
+        source.expect(binding.numbers(), binding.texts(), binding.names())
+        predictor = Predictor(model.loaded, model.signature, binding, options, source.name)
         identity = identify(options, model, source)
         standing = output.stand(identity, restart=options.restart)
         if standing.complete:
@@ -162,7 +163,10 @@ def joined_with(options: Options, name: str, batch: Batch, predictions: Batch) -
     """
     if options.only_predictions:
         batch = batch.select(list(options.ids))
-    doubled = [each for each in predictions.schema.names if each in batch.schema.names]
+    elif has_lines(batch.schema):
+        batch = batch.select([0])
+    others = cell_names(batch.schema)
+    doubled = [each for each in predictions.schema.names if each in others]
     if doubled:
         raise ScoreError(
             f"{name} has columns of the predictions' names, {listed(doubled)}: give them others by --prefix"

@@ -38,8 +38,8 @@ class ParquetSource:
         if doubled:
             raise ScoreError(f"{path} has several columns of the name {listed(doubled)}")
 
-    def expect(self, numbers: Sequence[str], texts: Sequence[str]) -> None:
-        del numbers, texts  # the file says what it holds
+    def expect(self, numbers: Sequence[str], texts: Sequence[str], features: Sequence[str]) -> None:
+        del numbers, texts, features  # the file says what it holds
 
     def fingerprint(self) -> Mapping[str, object]:
         return {file.name: file_fingerprint(file) for file in self._files}

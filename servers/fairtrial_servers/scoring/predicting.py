@@ -7,25 +7,25 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from mlserver.errors import InferenceError
 
-from fairtrial_servers.runtime import Runtime, Signature
+from fairtrial_servers.errors import InputError
+from fairtrial_servers.models import Model, Signature
 from fairtrial_servers.scoring.arrow import Batch, Column, Schema
 from fairtrial_servers.scoring.binding import Binding
 from fairtrial_servers.scoring.cells import Mask
 from fairtrial_servers.scoring.errors import RowError, ScoreError, first_line, listed
 from fairtrial_servers.scoring.options import Options
-from fairtrial_servers.tensors import NUMPY, Array
+from fairtrial_servers.tensor_specs import NUMPY, Array
 
 
 class Predictor:
     """One loaded model on the columns of one source."""
 
     def __init__(
-        self, runtime: Runtime, signature: Signature, binding: Binding, options: Options, data: str
+        self, model: Model, signature: Signature, binding: Binding, options: Options, data: str
     ) -> None:
         """Raises ScoreError for an output that the model does not give."""
-        self._runtime = runtime
+        self._model = model
         self._binding = binding
         self._options = options
         self._data = data
@@ -71,11 +71,11 @@ class Predictor:
 
     def _infer(self, inputs: Mapping[str, Array], rows: int) -> Mapping[str, Array]:
         try:
-            answers = self._runtime.infer(inputs, self.outputs)
-        except InferenceError:
+            answers = self._model.infer(inputs, self.outputs)
+        except InputError:
             raise
         except Exception as error:
-            raise InferenceError(f"the model fails: {type(error).__name__}: {first_line(error)}") from error
+            raise InputError(f"the model fails: {type(error).__name__}: {first_line(error)}") from error
         for name, answer in answers.items():
             if answer.ndim == 0 or len(answer) != rows:
                 given = len(answer) if answer.ndim else 1
@@ -87,7 +87,7 @@ class Predictor:
     def _infer_or_tell(self, inputs: Mapping[str, Array], rows: int, first: int) -> Mapping[str, Array]:
         try:
             return self._infer(inputs, rows)
-        except InferenceError as error:
+        except InputError as error:
             row, sentence = self._first_refused(inputs, rows, error)
             if row is None:
                 raise ScoreError(
@@ -112,10 +112,10 @@ class Predictor:
             begin, last = middle, refused
         return begin, self._not_finite(inputs, begin) or first_line(last)
 
-    def _refusal(self, inputs: Mapping[str, Array], begin: int, end: int) -> InferenceError | None:
+    def _refusal(self, inputs: Mapping[str, Array], begin: int, end: int) -> InputError | None:
         try:
             self._infer({name: array[begin:end] for name, array in inputs.items()}, end - begin)
-        except InferenceError as error:
+        except InputError as error:
             return error
         return None
 
@@ -135,7 +135,7 @@ class Predictor:
         """The answers for the rows that the model takes, and which of all rows it does not."""
         try:
             return self._infer(inputs, rows), bad
-        except InferenceError:
+        except InputError:
             refused = np.zeros(rows, dtype=np.bool_)
         spans = [(0, rows)]
         while spans:

@@ -34,8 +34,11 @@ class Source(Protocol):
         """Whether batches hold the cells as the text that the file has, whatever `schema` says they mean."""
         ...
 
-    def expect(self, numbers: Sequence[str], texts: Sequence[str]) -> None:
-        """Have these columns hold numbers, and those texts, where a file's first rows are all that tells."""
+    def expect(self, numbers: Sequence[str], texts: Sequence[str], features: Sequence[str]) -> None:
+        """Have these columns hold numbers, and those texts, where a file's first rows are all that tells.
+
+        features: all that the model takes.
+        """
         ...
 
     def fingerprint(self) -> Mapping[str, object]:
@@ -44,6 +47,8 @@ class Source(Protocol):
 
     def batches(self, rows: int, skip: int, columns: Sequence[str] | None = None) -> Iterator[Batch]:
         """Batches of exactly `rows`, the last one excepted, from row `skip` on; of all columns or of some.
+
+        In batches for another CSV file the lines may stand for all columns but the features (`whole_lines`).
 
         Raises ScoreError for what cannot be read.
         """
@@ -63,13 +68,15 @@ def open_source(options: Options) -> Source:
 
             return ParquetSource(where.path)
         case "csv":
-            from fairtrial_servers.scoring.text_reading import CsvSource
+            from fairtrial_servers.scoring.csv_reading import CsvLines, CsvSource
 
+            if options.out.kind == "csv" and not options.only_predictions:
+                return CsvLines(where.path, options.text)
             # Text stays as it is written, and a cell that is no number must not end the reading.
             verbatim = options.out.kind == "csv" or options.on_bad_row == "null"
             return CsvSource(where.path, options.text, verbatim=verbatim)
         case "jsonl":
-            from fairtrial_servers.scoring.text_reading import JsonLinesSource
+            from fairtrial_servers.scoring.json_reading import JsonLinesSource
 
             return JsonLinesSource(where.path)
         case "sql":

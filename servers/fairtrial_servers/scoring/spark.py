@@ -87,8 +87,8 @@ def _first_answer(options: Options, model: Model, source: Source) -> Schema:
 
 
 def _predictor(options: Options, model: Model, schema: Schema, name: str) -> Predictor:
-    binding = bind(model.runtime.table_inputs(), schema, options.not_features, name, parsed=False)
-    return Predictor(model.runtime, model.signature, binding, options, name)
+    binding = bind(model.loaded.table_inputs(), schema, options.not_features, name, parsed=False)
+    return Predictor(model.loaded, model.signature, binding, options, name)
 
 
 def _run(options: Options, schema: Schema, made: str) -> None:

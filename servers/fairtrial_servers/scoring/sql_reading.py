@@ -33,8 +33,8 @@ class SqlSource:
         self._print = self.fingerprint()
         self.rows = int(str(self._print["rows"]))
 
-    def expect(self, numbers: Sequence[str], texts: Sequence[str]) -> None:
-        del numbers, texts  # the table says what it holds
+    def expect(self, numbers: Sequence[str], texts: Sequence[str], features: Sequence[str]) -> None:
+        del numbers, texts, features  # the table says what it holds
 
     def share_read(self) -> None:
         return None

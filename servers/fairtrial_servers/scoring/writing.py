@@ -28,6 +28,10 @@ class Writer(Protocol):
 
     def close(self) -> None: ...
 
+    def abandon(self) -> None:
+        """Let go of what is not whole and will not be."""
+        ...
+
 
 def open_writer(path: Path, where: Location, schema: Schema) -> Writer:
     """A writer to `path` in the format of `where`. Its methods raise OSError."""
@@ -48,8 +52,11 @@ class _ParquetWriter:
         self._writer.write_batch(batch, row_group_size=_GROUP)
 
     def close(self) -> None:
-        self._writer.close()
+        self.abandon()
         sync(self._path)
+
+    def abandon(self) -> None:
+        self._writer.close()
 
 
 class _LinesWriter:
@@ -67,12 +74,18 @@ class _LinesWriter:
             self._sink.write(csv_header(schema))
 
     def write(self, batch: Batch) -> None:
-        self._sink.write(self._encode(batch))
+        for piece in self._encode(batch):
+            self._sink.write(piece)
 
     def close(self) -> None:
-        self._sink.close()
-        self._file.close()
+        self.abandon()
         sync(self._path)
+
+    def abandon(self) -> None:
+        try:
+            self._sink.close()
+        finally:
+            self._file.close()
 
 
 class FolderWriter:
@@ -104,6 +117,10 @@ class FolderWriter:
         if self._writer is not None:
             self._cut()
         sync(self._folder)
+
+    def abandon(self) -> None:
+        if self._writer is not None:
+            self._writer.abandon()
 
     @property
     def _partial(self) -> Path:

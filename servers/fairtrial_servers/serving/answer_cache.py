@@ -19,7 +19,7 @@ from fairtrial_servers.errors import ServerError
 from fairtrial_servers.serving.cached_values import key_of, pack, unpack
 from fairtrial_servers.serving.messages import Parameters
 from fairtrial_servers.serving.options import Caching
-from fairtrial_servers.tensors import Array
+from fairtrial_servers.tensor_specs import Array
 
 logger = logging.getLogger("fairtrial.servers")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fairtrial_servers.serving.options import Batching
-from fairtrial_servers.tensors import Array
+from fairtrial_servers.tensor_specs import Array
 
 logger = logging.getLogger("fairtrial.servers")
 

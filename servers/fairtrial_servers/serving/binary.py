@@ -23,7 +23,7 @@ from fairtrial_servers.serving.messages import (
     read,
     tensor,
 )
-from fairtrial_servers.tensors import NUMPY, Array, datatype_of
+from fairtrial_servers.tensor_specs import NUMPY, Array, datatype_of
 
 #: The header that says how many bytes of a body are JSON.
 HEADER = "inference-header-content-length"

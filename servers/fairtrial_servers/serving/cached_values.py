@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from fairtrial_servers.serving.messages import Parameters
-from fairtrial_servers.tensors import NUMPY, Array, datatype_of
+from fairtrial_servers.tensor_specs import NUMPY, Array, datatype_of
 
 _PREFIX = b"fairtrial:1:"
 _CHECKSUM = 16  # bytes

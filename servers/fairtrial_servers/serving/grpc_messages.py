@@ -21,7 +21,7 @@ from fairtrial_servers.serving.messages import (
     answered_shape,
     as_bytes,
 )
-from fairtrial_servers.tensors import Array, datatype_of
+from fairtrial_servers.tensor_specs import Array, datatype_of
 
 #: Where a datatype's elements go. FP16 has no typed field: it travels in raw contents only.
 _FIELDS = {

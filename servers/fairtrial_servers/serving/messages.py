@@ -15,7 +15,7 @@ import msgspec
 import orjson
 from mlserver.errors import InferenceError
 
-from fairtrial_servers.tensors import Array, datatype_of
+from fairtrial_servers.tensor_specs import Array, datatype_of
 
 #: JSON object.
 Parameters = dict[str, Any]
