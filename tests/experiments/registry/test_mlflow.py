@@ -16,6 +16,8 @@ from fairtrial.projects.writing import write_project
 from fairtrial.registry.mlflow import MlflowRegistry
 from mlflow import MlflowClient
 
+pytestmark = pytest.mark.timeout(300)  # a server of MLflow takes half a minute to start on a busy machine
+
 _FILE = """
 apiVersion: fairtrial.dev/v1alpha1
 kind: Experiment
