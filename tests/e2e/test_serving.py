@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 import httpx
 from e2e.conftest import Demo
-from experiments.runs import FAIRTRIAL, fairtrial
+from experiments.runs import FAIRTRIAL, fairtrial, ready
 
 _BY_HAND = """\
 apiVersion: machinelearning.seldon.io/v1
@@ -54,13 +53,7 @@ def serving(*args: str | Path, cwd: Path) -> Iterator[dict[str, Any]]:
         text=True,
     )
     try:
-        assert process.stdout is not None
-        document = ""
-        while not document.endswith("}\n") or document.count("{") != document.count("}"):
-            line = process.stdout.readline()
-            assert line, process.communicate()
-            document += line
-        yield json.loads(document)
+        yield ready(process)
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)

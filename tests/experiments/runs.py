@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -67,3 +69,14 @@ def assert_no_orphans(run: Path, within: float = 10.0) -> None:
     while processes := processes_of(run):
         assert time.monotonic() < deadline, f"processes {processes} outlived run {run.name}"
         time.sleep(0.05)
+
+
+def ready(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """What `fairtrial serve --output json` says once it serves."""
+    assert process.stdout is not None
+    document = ""
+    while not document.endswith("}\n") or document.count("{") != document.count("}"):
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        document += line
+    return json.loads(document)

@@ -1,6 +1,5 @@
 """`fairtrial serve` with a graph that somebody wrote by hand: a component, and models on real MLServers."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 import httpx
 import joblib
 import pytest
-from experiments.runs import FAIRTRIAL, fairtrial
+from experiments.runs import FAIRTRIAL, fairtrial, ready
 from fairtrial.evidence.sources import open_source
 from sklearn.dummy import DummyRegressor
 
@@ -59,13 +58,7 @@ def test_a_component_and_two_models_are_served_until_interrupted(project: Path):
         text=True,
     )
     try:
-        assert process.stdout is not None
-        document = ""
-        while not document.endswith("}\n") or document.count("{") != document.count("}"):
-            line = process.stdout.readline()
-            assert line, process.communicate()
-            document += line
-        url = json.loads(document)["url"]
+        url = ready(process)["url"]
         body = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [1.0, 2.0]}]}
         with httpx.Client(timeout=20) as client:
             answers = [client.post(f"{url}/v2/models/infer", json=body) for _ in range(30)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,11 +15,12 @@ from fairtrial.stats.best_arm import probability_best
 
 
 def reallocate(
-    position: Position, steps: Sequence[Step], verdicts: Sequence[Verdict], reward: str
+    position: Position, steps: Sequence[Step], verdicts: Sequence[Verdict], reward: str, floor: int
 ) -> Position:
     """The position after a look, which brought a verdict on each candidate that had no final one.
 
     steps: every division of the traffic that there may be, in any order. reward: the metric to divide by.
+    floor: the least percent of an arm.
     The traffic stays as it is until the step is over and every candidate on trial has an estimate.
     """
     step = steps[position.step]
@@ -33,14 +35,9 @@ def reallocate(
     gains, errors = (np.array(values) for values in zip(*known.values(), strict=True))
     best = probability_best(gains, errors)
     chances = dict(zip((on_trial[0].baseline, *known), best.tolist(), strict=True))
-    floor = min(min(each.weights.values()) for each in steps)
     wanted = divided({arm: chances.get(arm, 0.0) for arm in step.weights}, floor)
     # `over` counts anew from here even where nothing moves: the next division is as far away as any.
-    return Position(
-        next(i for i, each in enumerate(steps) if each.weights == wanted),
-        over.since,
-        over.requests_before,
-    )
+    return replace(over, step=next(i for i, each in enumerate(steps) if each.weights == wanted))
 
 
 def divided(chances: Mapping[str, float], floor: int) -> dict[str, int]:

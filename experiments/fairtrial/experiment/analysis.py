@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from fairtrial.experiment.base import Part, Whole, raise_mistakes
+from fairtrial.experiment.base import Mistake, Part, Whole, raise_mistakes
 from fairtrial.experiment.quantity_types import Duration, DurationOrAuto, Fraction
 
 
@@ -82,7 +82,7 @@ class Analysis(Part):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        found: list[tuple[tuple[str | int, ...], str]] = []
+        found: list[Mistake] = []
         if not 0 < self.false_positive_rate < 0.5:
             found.append((("falsePositiveRate",), "expected more than 0% and less than 50%"))
         if not 0.5 <= self.power < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -26,7 +26,11 @@ class Part(BaseModel):
     )
 
 
-def raise_mistakes(found: Iterable[tuple[tuple[str | int, ...], str]]) -> None:
+#: A path below a value, and what is wrong there.
+Mistake: TypeAlias = tuple[tuple[str | int, ...], str]
+
+
+def raise_mistakes(found: Iterable[Mistake]) -> None:
     """Report mistakes between fields from within a validator, each at its path below the validated value."""
     listed = list(found)
     if listed:

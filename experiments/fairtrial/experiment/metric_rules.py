@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from fairtrial.experiment.base import Mistake
 from fairtrial.experiment.metric_families import FAMILIES
 from fairtrial.experiment.quantities import Margin
 
 if TYPE_CHECKING:
     from fairtrial.experiment.metrics import Metric
 
-_Found: TypeAlias = Iterator[tuple[tuple[str | int, ...], str]]
 
-
-def inconsistencies(metric: Metric) -> _Found:
+def inconsistencies(metric: Metric) -> Iterator[Mistake]:
     """Mistakes between the fields of a metric, each with the path below it."""
     yield from _of_kind(metric)
     yield from _of_extras(metric)
@@ -24,7 +23,7 @@ def inconsistencies(metric: Metric) -> _Found:
     yield from _of_design(metric)
 
 
-def unknown_name(metric: Metric) -> _Found:
+def unknown_name(metric: Metric) -> Iterator[Mistake]:
     """A name that says nothing, on a metric that does not say what it is."""
     said = metric.model_fields_set
     typed = "kind" in said or metric.quantile is not None or metric.denominator is not None
@@ -41,7 +40,7 @@ def unknown_name(metric: Metric) -> _Found:
     )
 
 
-def _of_kind(metric: Metric) -> _Found:
+def _of_kind(metric: Metric) -> Iterator[Mistake]:
     said, family = metric.model_fields_set, metric.family
     for field, kind, example in _NEEDED:
         given = getattr(metric, field) is not None
@@ -69,7 +68,7 @@ def _article(field: str) -> str:
     return f"an {field}" if field == "slo" else f"a {field}"
 
 
-def _of_extras(metric: Metric) -> _Found:
+def _of_extras(metric: Metric) -> Iterator[Mistake]:
     if metric.cap is not None and metric.kind != "mean":
         yield ("cap",), f"only a mean can be capped, and this is of kind {metric.kind}"
     if metric.covariate is not None and metric.kind not in ("mean", "ratio"):
@@ -79,7 +78,7 @@ def _of_extras(metric: Metric) -> _Found:
             yield (field,), f'"{metric.column}" is the metric\'s own column'
 
 
-def _of_role(metric: Metric) -> _Found:
+def _of_role(metric: Metric) -> Iterator[Mistake]:
     if metric.role == "guardrail" and metric.min_effect.value:
         yield ("minEffect",), "minEffect belongs to an objective; a guardrail has maxRegression"
     if metric.role == "objective" and metric.max_regression.value:
@@ -93,7 +92,7 @@ def _margins(metric: Metric) -> Iterator[tuple[str, Margin]]:
         yield "designEffect", metric.design_effect
 
 
-def _of_units(metric: Metric) -> _Found:
+def _of_units(metric: Metric) -> Iterator[Mistake]:
     in_seconds = metric.family is None or metric.family.in_seconds
     shrinks = not metric.higher_is_better
     for field, margin in _margins(metric):
@@ -109,7 +108,7 @@ def _of_units(metric: Metric) -> _Found:
             yield (field,), f"nothing decreases by {margin} of the baseline"
 
 
-def _of_design(metric: Metric) -> _Found:
+def _of_design(metric: Metric) -> Iterator[Mistake]:
     design = metric.design_effect
     if design is None:
         return

@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from fairtrial.experiment.analysis import Abort, Analysis
 from fairtrial.experiment.arms import Baseline, Candidate
-from fairtrial.experiment.base import DnsLabel, Part, raise_mistakes
+from fairtrial.experiment.base import DnsLabel, Mistake, Part, raise_mistakes
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.promotion import Promotion
 from fairtrial.experiment.stickiness import Sticky
@@ -113,7 +113,7 @@ class Spec(Part):
     @field_validator("candidates")
     @classmethod
     def _distinct(cls, candidates: tuple[Candidate, ...], info: ValidationInfo) -> tuple[Candidate, ...]:
-        found: list[tuple[tuple[str | int, ...], str]] = []
+        found: list[Mistake] = []
         names = [info.data["baseline"].name] if "baseline" in info.data else []
         for i, candidate in enumerate(candidates):
             if "deployment" in info.data:
@@ -135,8 +135,8 @@ class Spec(Part):
     @field_validator("traffic")
     @classmethod
     def _reaches_all(cls, traffic: Traffic, info: ValidationInfo) -> Traffic:
-        strategy = info.data.get("strategy")
-        alone = strategy.without_users if isinstance(strategy, Strategy) else None
+        strategy = _strategy(info)
+        alone = strategy.without_users if strategy is not None else None
         if alone is not None:
             no_pairs = f"{alone} sends no users to the candidate, so that only replayed pairs can judge it"
             if not traffic.load_test.paired:
@@ -159,8 +159,8 @@ class Spec(Part):
     @field_validator("metrics")
     @classmethod
     def _rewarded(cls, metrics: tuple[Metric, ...], info: ValidationInfo) -> tuple[Metric, ...]:
-        strategy = info.data.get("strategy")
-        if isinstance(strategy, Strategy) and strategy.bandit is not None:
+        strategy = _strategy(info)
+        if strategy is not None and strategy.bandit is not None:
             raise_mistakes(mistakes_of_reward(strategy.bandit, metrics))
         return metrics
 
@@ -174,8 +174,8 @@ class Spec(Part):
                 raise_mistakes(
                     [(("unit",), "say which column names the user: traffic.loadTest.requests.unit")]
                 )
-            strategy = info.data.get("strategy")
-            if analysis.unit == "user" and isinstance(strategy, Strategy) and strategy.bandit is not None:
+            strategy = _strategy(info)
+            if analysis.unit == "user" and strategy is not None and strategy.bandit is not None:
                 raise_mistakes(
                     [(("unit",), "a bandit moves users from arm to arm with each division; judge by request")]
                 )
@@ -187,7 +187,13 @@ class Spec(Part):
         return analysis
 
 
-def _of_arm(arm: Baseline | Candidate, deployment: str | None) -> list[tuple[tuple[str | int, ...], str]]:
+def _strategy(info: ValidationInfo) -> Strategy | None:
+    """What was read of it; None where it was wrong."""
+    strategy: Strategy | None = info.data.get("strategy")
+    return strategy
+
+
+def _of_arm(arm: Baseline | Candidate, deployment: str | None) -> list[Mistake]:
     if deployment is None:
         if arm.model_uri is None:
             return [(("modelUri",), f'required: where the model of "{arm.name}" is')]

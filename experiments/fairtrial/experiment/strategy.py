@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import comb
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from fairtrial.experiment.base import Part, Whole, raise_mistakes
+from fairtrial.experiment.base import Mistake, Part, Whole, raise_mistakes
 from fairtrial.experiment.quantity_types import Duration, Weight
 
 #: Percent: a bandit's shares are multiples of it, so that they are finitely many and can be said beforehand.
 UNIT = 5
+
+
+_Requests = Annotated[Whole, Field(ge=0, le=1_000_000_000)]
 
 
 class CanaryStep(Part):
@@ -27,10 +30,8 @@ class CanaryStep(Part):
         description="The shortest time at this step. Default: 0s.",
         examples=["30s"],
     )
-    min_requests: Whole = Field(
+    min_requests: _Requests = Field(
         default=100,
-        ge=0,
-        le=1_000_000_000,
         description="Requests that each arm must have answered during this step, replayed pairs included, "
         "before the next one. Default: 100.",
         examples=[100],
@@ -66,10 +67,8 @@ class Canary(Part):
         description="With stepWeight: the shortest time at each step. Default: 0s.",
         examples=["30s"],
     )
-    min_requests: Whole = Field(
+    min_requests: _Requests = Field(
         default=100,
-        ge=0,
-        le=1_000_000_000,
         description="With stepWeight: requests that each arm must have answered during each step, replayed "
         "pairs included. Default: 100.",
         examples=[100],
@@ -80,7 +79,7 @@ class Canary(Part):
         if self.steps is None:
             raise_mistakes(self._of_equal_steps())
             return self
-        found: list[tuple[tuple[str | int, ...], str]] = []
+        found: list[Mistake] = []
         if self.step_weight is not None:
             found.append((("stepWeight",), "steps say the weights already; remove one of the two"))
         found += [
@@ -101,7 +100,7 @@ class Canary(Part):
         raise_mistakes(found)
         return self
 
-    def _of_equal_steps(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    def _of_equal_steps(self) -> Iterator[Mistake]:
         if self.step_weight is None:
             yield (), "expected steps, such as [{setWeight: 10}], or stepWeight and maxWeight"
         elif self.max_weight < self.step_weight:
@@ -143,7 +142,7 @@ class AbTest(Part):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        found: list[tuple[tuple[str | int, ...], str]] = []
+        found: list[Mistake] = []
         if self.weight == 100:
             found.append((("weight",), "100% leaves the baseline without traffic; at most 99%"))
         if self.weights is not None:
@@ -201,10 +200,8 @@ class Bandit(Part):
         description="The shortest time between two divisions of the traffic. Default: 5s.",
         examples=["30s"],
     )
-    min_requests: Whole = Field(
+    min_requests: _Requests = Field(
         default=100,
-        ge=0,
-        le=1_000_000_000,
         description="Requests that each candidate must have answered between two divisions, replayed pairs "
         "included. Default: 100.",
         examples=[100],
@@ -246,7 +243,6 @@ class Strategy(Part):
         description="One switch from the baseline to the candidate, after a trial without users.",
         examples=[{"preview": "loadTest", "keepFor": "10m"}],
     )
-
     bandit: Bandit | None = Field(
         default=None,
         description="Shares that follow the evidence.",
@@ -262,8 +258,7 @@ class Strategy(Part):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        all_of_them = (self.canary, self.ab_test, self.shadow, self.blue_green, self.bandit)
-        if sum(strategy is not None for strategy in all_of_them) != 1:
+        if sum(strategy is not None for _, strategy in self) != 1:
             raise_mistakes(
                 [((), "expected exactly one strategy: canary, abTest, shadow, blueGreen or bandit")]
             )

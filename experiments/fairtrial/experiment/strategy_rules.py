@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
 
+from fairtrial.experiment.base import Mistake
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.strategy import Bandit, Strategy
-
-#: A path, and what is wrong there.
-Mistake: TypeAlias = tuple[tuple[str | int, ...], str]
 
 #: Ways to divide the traffic that a plan names beforehand.
 _MOST_DIVISIONS = 2000

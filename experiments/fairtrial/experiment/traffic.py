@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from fairtrial.experiment.base import Part, Whole, raise_mistakes
+from fairtrial.experiment.base import Mistake, Part, Whole, raise_mistakes
 from fairtrial.experiment.quantity_types import Duration, Fraction, Rate
 
 DEFAULT_DATA = "holdout.parquet"
@@ -44,7 +44,7 @@ class Requests(Part):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        found: list[tuple[tuple[str | int, ...], str]] = []
+        found: list[Mistake] = []
         if self.unit == self.target:
             found.append((("unit",), f'"{self.unit}" is the target already'))
         found += [
@@ -105,7 +105,7 @@ class LoadTest(Part):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        found: list[tuple[tuple[str | int, ...], str]] = []
+        found: list[Mistake] = []
         if not self.paired and self.split_share != DEFAULT_SPLIT_SHARE:
             found.append((("splitShare",), "without paired replay all arrivals go through the split"))
         for name, seconds in (("maxDuration", self.max_duration), ("timeout", self.timeout)):

@@ -57,7 +57,7 @@ class Plan:
         bandit = self.experiment.spec.strategy.bandit
         if bandit is None:
             return advance(position, self.steps, verdicts)
-        return reallocate(position, self.steps, verdicts, self.reward)
+        return reallocate(position, self.steps, verdicts, self.reward, bandit.floor)
 
     @property
     def reward(self) -> str:

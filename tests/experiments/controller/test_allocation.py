@@ -23,14 +23,14 @@ def _share(position: Position) -> int:
 
 @pytest.mark.parametrize(("effect", "share"), [(0.0, 50), (0.01, 75), (0.1, 90), (-0.1, 10), (-0.005, 35)])
 def test_an_arm_gets_by_its_chance_to_be_best_and_at_least_the_floor(effect: float, share: int):
-    assert _share(reallocate(EVEN, TWO, [_at(5, effect)], "accuracy")) == share
+    assert _share(reallocate(EVEN, TWO, [_at(5, effect)], "accuracy", 10)) == share
 
 
 def test_where_less_is_better_the_sign_turns():
     verdict = _at(5, 0.1)
     (metric,) = verdict.metrics
     lower = replace(verdict, metrics=(replace(metric, higher_is_better=False),))
-    assert _share(reallocate(EVEN, TWO, [lower], "accuracy")) == 10
+    assert _share(reallocate(EVEN, TWO, [lower], "accuracy", 10)) == 10
 
 
 def test_the_traffic_stays_until_the_time_is_over_and_there_is_an_estimate():
@@ -42,20 +42,20 @@ def test_the_traffic_stays_until_the_time_is_over_and_there_is_an_estimate():
         _at(6, 0.1, sample_ratio=broken),
         _at(6, 0.1, decision=Decision.PROMOTE),
     ):
-        assert reallocate(EVEN, TWO, [verdict], "accuracy") == EVEN
+        assert reallocate(EVEN, TWO, [verdict], "accuracy", 10) == EVEN
 
 
 def test_the_next_division_is_as_far_away_as_any_where_nothing_moved():
-    assert reallocate(EVEN, TWO, [_at(6, 0.0)], "accuracy") == Position(EVEN.step, 6, 600)
+    assert reallocate(EVEN, TWO, [_at(6, 0.0)], "accuracy", 10) == Position(EVEN.step, 6, 600)
 
 
 def test_an_arm_that_has_its_verdict_keeps_the_floor():
     weights = ((35, 35, 30), (10, 10, 80), (80, 10, 10), (10, 80, 10), (25, 65, 10))
     steps = tuple(Step(str(w), dict(zip(("v1", "v2", "v3"), w, strict=True)), 0, 0) for w in weights)
     rejected = replace(_at(5, -0.2), candidate="v3", decision=Decision.ROLLBACK)
-    moved = reallocate(Position(), steps, [_at(5, 0.2), rejected], "accuracy")
+    moved = reallocate(Position(), steps, [_at(5, 0.2), rejected], "accuracy", 10)
     assert steps[moved.step].weights == {"v1": 10, "v2": 80, "v3": 10}
-    assert reallocate(Position(), steps, [_at(5, 0.2)], "accuracy").step == moved.step
+    assert reallocate(Position(), steps, [_at(5, 0.2)], "accuracy", 10).step == moved.step
 
 
 @pytest.mark.parametrize(

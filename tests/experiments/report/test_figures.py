@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from experiments.verdicts import a_metric
 from fairtrial.judge.verdict import MetricResult
 from fairtrial.report import figures
 from fairtrial.report.scale import limit
@@ -20,23 +21,13 @@ def metric(
     margin: float = 0.01,
     quantile: float | None = None,
 ) -> MetricResult:
-    return MetricResult(
-        name=name,
+    return a_metric(
+        name,
         role=role,
         kind=kind,
-        method="sequential",
-        n_baseline=10,
-        n_candidate=10,
-        n_pairs=None,
-        baseline=None,
-        candidate=None,
-        effect=None,
-        interval=None,
-        level=0.9,
         relative=relative,
-        margin=margin,
         higher_is_better=higher,
-        claims=(),
+        margin=margin,
         quantile=quantile,
         column="error" if name == "errorRate" else name,
     )
