@@ -21,7 +21,7 @@ from fairtrial_graphs.backends.local.executor.grpc_client import (
     Metadata,
     spelled,
 )
-from fairtrial_graphs.backends.local.executor.messages import BadMessage, Kind, Message
+from fairtrial_graphs.backends.local.executor.messages import BadMessage, Message
 from fairtrial_graphs.backends.local.executor.metrics import Metrics
 from fairtrial_graphs.backends.local.executor.protobuf_payloads import (
     ProtobufPayloads,
@@ -29,7 +29,7 @@ from fairtrial_graphs.backends.local.executor.protobuf_payloads import (
     named,
     protobuf,
 )
-from fairtrial_graphs.backends.local.executor.request_log import RequestLog, skips_log
+from fairtrial_graphs.backends.local.executor.request_log import RequestLog
 from fairtrial_graphs.backends.local.executor.walk import Walk
 
 _PUID = "seldon-puid"
@@ -148,12 +148,7 @@ class _Service(grpc.GenericRpcHandler):
         async def ask(node: GraphNode, call: Call, message: Message) -> Message:
             return await self._client.ask(node, call, message, metadata)
 
-        puid, skips = _puid(metadata), skips_log(dict(metadata))
-
-        def note(node: GraphNode, kind: Kind, message: Message) -> None:
-            if not skips:
-                self._log.note(node, kind, message, puid)
-
+        note = self._log.of(_puid(metadata), dict(metadata))
         return Walk(self._graph, ProtobufPayloads(self._graph.protocol), ask, random.random, note)
 
     def _node(self, body: bytes) -> GraphNode:

@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 import zlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -54,6 +54,16 @@ class RequestLog:
         self._held = 0  # bytes
         self._lost = 0
         self._told = -_TELL_EVERY
+
+    def of(self, puid: str, headers: Mapping[str, str | bytes]) -> Callable[[GraphNode, Kind, Message], None]:
+        """What notes the messages of one request, which may have asked not to be logged."""
+        skips = _skips_log(headers)
+
+        def note(node: GraphNode, kind: Kind, message: Message) -> None:
+            if not skips:
+                self.note(node, kind, message, puid)
+
+        return note
 
     def note(self, node: GraphNode, kind: Kind, message: Message, puid: str) -> None:
         if not node.log_url or kind not in _MODES.get(node.log_mode, ()):
@@ -118,7 +128,7 @@ class RequestLog:
             print(f"request log: {self._lost} messages lost so far; {why}", file=sys.stderr, flush=True)
 
 
-def skips_log(headers: Mapping[str, str | bytes]) -> bool:
+def _skips_log(headers: Mapping[str, str | bytes]) -> bool:
     """Whether a request asks not to be logged; names in any case."""
     said = next((value for name, value in headers.items() if name.lower() == "seldon-skip-logging"), "")
     return str(said).lower() in {"true", "on", "1"}

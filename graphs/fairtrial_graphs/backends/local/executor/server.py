@@ -20,9 +20,9 @@ from fairtrial_graphs.backends.local.executor.cors import allowing
 from fairtrial_graphs.backends.local.executor.graph import Call, Graph, GraphNode
 from fairtrial_graphs.backends.local.executor.graph_metadata import graph_metadata
 from fairtrial_graphs.backends.local.executor.json_payloads import JsonPayloads, escaped, parsed
-from fairtrial_graphs.backends.local.executor.messages import BadMessage, Kind, Message
+from fairtrial_graphs.backends.local.executor.messages import BadMessage, Message
 from fairtrial_graphs.backends.local.executor.metrics import Metrics
-from fairtrial_graphs.backends.local.executor.request_log import RequestLog, skips_log
+from fairtrial_graphs.backends.local.executor.request_log import RequestLog
 from fairtrial_graphs.backends.local.executor.walk import Walk
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -164,7 +164,6 @@ class _Api:
     async def _begin(self, request: web.Request) -> tuple[Walk, Message]:
         client, headers = self._asking, forwarded(request.headers)
         headers[_PUID] = puid = request[_PUID_OF]
-        skips = skips_log(headers)
         model = request.match_info.get("model")
         if model == self._graph.root.name:
             # The proxy puts the root's name in every path. Seldon's executor would ask each node under it.
@@ -173,12 +172,9 @@ class _Api:
         async def ask(node: GraphNode, call: Call, message: Message) -> Message:
             return await client.ask(node, call, message, headers, model)
 
-        def note(node: GraphNode, kind: Kind, message: Message) -> None:
-            if not skips:
-                self._log.note(node, kind, message, puid)
-
         content_type = request.headers.get("Content-Type", "")
         message = Message(await request.read(), content_type)
+        note = self._log.of(puid, headers)
         return Walk(self._graph, JsonPayloads(self._graph.protocol), ask, random.random, note), message
 
     async def _ask_one(
