@@ -19,10 +19,10 @@ from fairtrial_graphs.backends.local.reading import StandIns
 from fairtrial_graphs.build import weights, with_local_uris
 from fairtrial_graphs.seldon.rules import check
 from fairtrial_graphs.seldon.text import ManifestError, read
+from fairtrial_servers.addresses import model_name
 from fairtrial_servers.errors import ServerError
 from fairtrial_servers.formats import detect
 from fairtrial_servers.launch import model_server
-from fairtrial_servers.store.addresses import model_name
 
 from fairtrial.errors import ExitCode, NotReadyError, UnsafeModelError, UsageError
 from fairtrial.planning.models import Fetching, Models

@@ -19,11 +19,11 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+from fairtrial_servers.addresses import shown
 from fairtrial_servers.errors import ServerError
 from fairtrial_servers.ports import take
 from fairtrial_servers.serving.options import MAX_BODY, size
 from fairtrial_servers.store import fetch
-from fairtrial_servers.store.addresses import shown
 from fairtrial_servers.store.telling import lines_now_and_then
 
 #: Seconds from the signal to the end of the process, whatever still runs.

@@ -56,7 +56,7 @@ def command(
     as it says. What it has in container images is run by the commands that --stand-in gives; they find
     their port in PREDICTIVE_UNIT_SERVICE_PORT, as seldon-core-microservice does.
     """
-    from fairtrial_servers.store.addresses import is_remote
+    from fairtrial_servers.addresses import is_remote
 
     from fairtrial.console.fetching import fetching_told
     from fairtrial.serving import serve_manifest, serve_model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from fairtrial_servers.store.addresses import credentials_in, wrong_with
+from fairtrial_servers.addresses import credentials_in, wrong_with
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 

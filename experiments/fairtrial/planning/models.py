@@ -9,11 +9,11 @@ from typing import Any
 
 from fairtrial_graphs.backends.interface import Launcher, ModelServer
 from fairtrial_graphs.seldon.types import SeldonDeployment
+from fairtrial_servers.addresses import is_remote, shown
 from fairtrial_servers.errors import ServerError
 from fairtrial_servers.errors import UnsafeModelError as UnsafeFiles
 from fairtrial_servers.formats import detect
 from fairtrial_servers.store import Fetched, obtain
-from fairtrial_servers.store.addresses import is_remote, shown
 from fairtrial_servers.store.interface import UnreachableError
 
 from fairtrial.errors import NotReadyError, UnsafeModelError, UsageError

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from fairtrial_servers.addresses import shown
 from fairtrial_servers.errors import ModelError
-from fairtrial_servers.store.addresses import shown
 from fairtrial_servers.store.objects import ObjectStore
 
 # By name: they come with an extra, and the code is checked where it is not installed, too.

@@ -13,8 +13,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairtrial_servers.addresses import shown
 from fairtrial_servers.errors import ModelError
-from fairtrial_servers.store.addresses import shown
 from fairtrial_servers.store.archives import unpacked
 from fairtrial_servers.store.entries import Entries, Entry, Incoming
 from fairtrial_servers.store.interface import Progress, Received, Store, UnreachableError

@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from fairtrial_servers.addresses import said, shown
 from fairtrial_servers.errors import ModelError
-from fairtrial_servers.store.addresses import said, shown
 from fairtrial_servers.store.interface import Received, UnreachableError
 from fairtrial_servers.store.receiving import Receiver, Sink
 

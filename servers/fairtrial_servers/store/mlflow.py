@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairtrial_servers.addresses import said, scheme, shown
 from fairtrial_servers.errors import ModelError
-from fairtrial_servers.store.addresses import said, scheme, shown
 from fairtrial_servers.store.interface import Received, UnreachableError
 from fairtrial_servers.store.receiving import CHUNK, Receiver
 

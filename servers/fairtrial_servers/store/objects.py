@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from fairtrial_servers.addresses import said, shown
 from fairtrial_servers.errors import ModelError
-from fairtrial_servers.store.addresses import said, shown
 from fairtrial_servers.store.interface import Received, UnreachableError
 from fairtrial_servers.store.receiving import CHUNK, Receiver
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairtrial_servers.addresses import is_remote, pinned, scheme, shown, wrong_with
 from fairtrial_servers.errors import ModelError, ServerError
-from fairtrial_servers.store.addresses import is_remote, pinned, scheme, shown, wrong_with
 from fairtrial_servers.store.interface import Progress, Store
 from fairtrial_servers.store.local import LocalStore
 from fairtrial_servers.store.manifest import manifest_of

@@ -33,8 +33,8 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.engine import URL, make_url
 
+from fairtrial_servers.addresses import said, shown, wrong_with
 from fairtrial_servers.errors import ModelError, ServerError
-from fairtrial_servers.store.addresses import said, shown, wrong_with
 from fairtrial_servers.store.interface import Received, UnreachableError
 from fairtrial_servers.store.receiving import CHUNK, Receiver
 

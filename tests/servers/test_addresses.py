@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from fairtrial_servers.errors import ModelError
-from fairtrial_servers.store import fetch
-from fairtrial_servers.store.addresses import (
+from fairtrial_servers.addresses import (
     EXAMPLES,
     credentials_in,
     model_name,
@@ -15,6 +13,8 @@ from fairtrial_servers.store.addresses import (
     without_secrets,
     wrong_with,
 )
+from fairtrial_servers.errors import ModelError
+from fairtrial_servers.store import fetch
 from servers.store.conftest import Page
 
 SECRETS = {
