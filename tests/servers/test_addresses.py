@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 from fairtrial_servers.addresses import (
     EXAMPLES,
@@ -13,9 +11,6 @@ from fairtrial_servers.addresses import (
     without_secrets,
     wrong_with,
 )
-from fairtrial_servers.errors import ModelError
-from fairtrial_servers.store import fetch
-from servers.store.conftest import Page
 
 SECRETS = {
     "https://ann:pa55-word@host/m.onnx": "pa55-word",
@@ -84,31 +79,6 @@ def test_what_is_wrong_with_an_address_is_said(uri, words):
 @pytest.mark.parametrize("uri", ["models/v1", "C:\\models\\v1", "/srv/a b", "a:b"])
 def test_paths_are_paths(uri):
     assert wrong_with(uri) is None
-
-
-def test_no_failure_of_a_server_shows_what_let_us_in(web, tmp_path, cache, caplog, monkeypatch):
-    monkeypatch.setattr("fairtrial_servers.store.http.PAUSES", ())
-    caplog.set_level(logging.DEBUG, "fairtrial")
-    caplog.set_level(logging.DEBUG, "httpx")
-    host = web.url.removeprefix("http://")
-    web.pages |= {
-        "/404": Page(status=404),
-        "/500": Page(status=500),
-        "/cut": Page(b"x", length=9),
-        "/loop": Page(status=302, headers={"Location": "/loop?sig=s3cret-word"}),
-        "/away": Page(status=302, headers={"Location": "ftp://ann:s3cret-word@h/?sig=s3cret-word"}),
-        "/ok.onnx": Page(b"x"),
-    }
-    for name in ("404", "500", "cut", "loop", "away"):
-        with pytest.raises(ModelError) as refused:
-            fetch(f"http://ann:s3cret-word@{host}/{name}?sig=s3cret-word", tmp_path)
-        assert "s3cret-word" not in str(refused.value)
-        assert refused.value.__cause__ is None
-    fetch(f"http://ann:s3cret-word@{host}/ok.onnx?sig=s3cret-word", tmp_path)
-    assert "s3cret-word" not in caplog.text
-    kept = [each.read_text() for each in (cache / "addresses").glob("*.json")]
-    assert kept
-    assert all("s3cret-word" not in each for each in kept)
 
 
 @pytest.mark.parametrize(

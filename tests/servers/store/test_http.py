@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import logging
 import stat
 import tarfile
 import time
@@ -295,3 +296,28 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_fetched(web, tmp_path,
 def test_the_digest_is_what_sha256sum_says(web, tmp_path):
     web.pages["/m.onnx"] = Page(CONTENT)
     assert obtain(f"{web.url}/m.onnx", tmp_path).digest() == f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+
+
+def test_no_failure_of_a_server_shows_what_let_us_in(web, tmp_path, cache, caplog, monkeypatch):
+    monkeypatch.setattr("fairtrial_servers.store.http.PAUSES", ())
+    caplog.set_level(logging.DEBUG, "fairtrial")
+    caplog.set_level(logging.DEBUG, "httpx")
+    host = web.url.removeprefix("http://")
+    web.pages |= {
+        "/404": Page(status=404),
+        "/500": Page(status=500),
+        "/cut": Page(b"x", length=9),
+        "/loop": Page(status=302, headers={"Location": "/loop?sig=s3cret-word"}),
+        "/away": Page(status=302, headers={"Location": "ftp://ann:s3cret-word@h/?sig=s3cret-word"}),
+        "/ok.onnx": Page(b"x"),
+    }
+    for name in ("404", "500", "cut", "loop", "away"):
+        with pytest.raises(ModelError) as refused:
+            fetch(f"http://ann:s3cret-word@{host}/{name}?sig=s3cret-word", tmp_path)
+        assert "s3cret-word" not in str(refused.value)
+        assert refused.value.__cause__ is None
+    fetch(f"http://ann:s3cret-word@{host}/ok.onnx?sig=s3cret-word", tmp_path)
+    assert "s3cret-word" not in caplog.text
+    kept = [each.read_text() for each in (cache / "addresses").glob("*.json")]
+    assert kept
+    assert all("s3cret-word" not in each for each in kept)
