@@ -97,6 +97,35 @@ class Client:
         found = self._send("GET", self.path(api_version, kind, namespace), {"labelSelector": labels})
         return found["items"]
 
+    def listed(self, api_version: str, kind: str) -> tuple[list[Object], str]:
+        """The objects of all namespaces, and the version from which to watch on."""
+        found = self._send("GET", self.path(api_version, kind, None))
+        return found["items"], found["metadata"]["resourceVersion"]
+
+    def watch(
+        self, api_version: str, kind: str, version: str, ended: Callable[[], bool], quiet: float = 1.0
+    ) -> Iterator[tuple[str, Object]]:
+        """What happens to the objects of all namespaces: ADDED, MODIFIED or DELETED, and the object.
+
+        Ends when the server says so or `ended`, which is asked every `quiet` seconds.
+        """
+        path = self.path(api_version, kind, None)
+        while not ended():
+            params = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "300"}
+            with self._stream(path, params, time.monotonic() + quiet) as lines:
+                for event in map(json.loads, lines):
+                    if event["type"] == "ERROR":
+                        return
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    yield event["type"], event["object"]
+                    if ended():
+                        return
+
+    def replace(self, manifest: Manifest) -> Object:
+        """PUT: as controllers update, with the version that they read."""
+        path = self._path_of(manifest, None, manifest["metadata"]["name"])
+        return self._send("PUT", path, {"fieldManager": FIELD_MANAGER}, manifest)
+
     def delete(self, api_version: str, kind: str, name: str, *, namespace: str | None = None) -> None:
         params = {"propagationPolicy": "Background"}
         self._send("DELETE", self.path(api_version, kind, namespace, name), params)

@@ -12,6 +12,7 @@ from cluster import crds, programs
 from cluster.client import Client
 from cluster.control_plane import ControlPlane
 from cluster.programs import BuildError, MissingError
+from cluster.seldon_operator import SeldonOperator
 
 _PROGRAMS = {"control_plane": "kube-apiserver", "controller_manager": "kube-controller-manager"}  # by fixture
 _FOUND = pytest.StashKey[dict[str, Path | MissingError | BuildError]]()  # by fixture
@@ -76,6 +77,23 @@ def seldon(api: Client) -> Client:
     except MissingError as error:
         pytest.skip(str(error))
     return api
+
+
+@pytest.fixture(scope="session")
+def istio(api: Client) -> Client:
+    """A client of a server that has the kinds of Istio that Seldon's operator writes."""
+    api.install(crds.istio())
+    return api
+
+
+@pytest.fixture
+def seldon_operator(seldon: Client, istio: Client) -> Iterator[SeldonOperator]:
+    """A stand-in for Seldon's operator, at work in every namespace."""
+    operator = SeldonOperator(istio)
+    operator.start()
+    yield operator
+    operator.stop()
+    assert not operator.failures
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,32 @@ def gateway_api(channel: Literal["standard", "experimental"] = "standard") -> li
     return _definitions(Path(json.loads(fetched.stdout)["Dir"]) / "config" / "crd" / channel)
 
 
+def istio() -> list[dict[str, Any]]:
+    """Istio's VirtualService and DestinationRule, as far as Seldon's operator writes them: any spec."""
+    return [_istio("VirtualService", "virtualservices"), _istio("DestinationRule", "destinationrules")]
+
+
+def _istio(kind: str, plural: str) -> dict[str, Any]:
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    schema = {"type": "object", "properties": {"spec": anything, "status": anything}}
+    versions = [
+        {"name": name, "served": True, "storage": name == "v1beta1", "schema": {"openAPIV3Schema": schema}}
+        for name in ("v1alpha3", "v1beta1")  # the operator writes the older
+    ]
+    group = "networking.istio.io"
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "versions": versions,
+        },
+    }
+
+
 def _with_older_versions(definition: dict[str, Any]) -> dict[str, Any]:
     """A release serves SeldonDeployments of the older group versions too, with the schema of v1."""
     if definition["spec"]["names"]["kind"] != "SeldonDeployment":
