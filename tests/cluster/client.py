@@ -126,6 +126,12 @@ class Client:
         path = self._path_of(manifest, None, manifest["metadata"]["name"])
         return self._send("PUT", path, {"fieldManager": FIELD_MANAGER}, manifest)
 
+    def token(self, namespace: str, account: str) -> str:
+        """Of a service account."""
+        path = f"{self.path('v1', 'ServiceAccount', namespace, account)}/token"
+        asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        return self._send("POST", path, {}, asked)["status"]["token"]
+
     def delete(self, api_version: str, kind: str, name: str, *, namespace: str | None = None) -> None:
         params = {"propagationPolicy": "Background"}
         self._send("DELETE", self.path(api_version, kind, namespace, name), params)

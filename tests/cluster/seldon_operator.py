@@ -142,11 +142,13 @@ class SeldonOperator:
             return False
         if wanted["spec"]["replicas"] is None:
             wanted["spec"]["replicas"] = found["spec"]["replicas"]
-        container = wanted["spec"]["template"]["spec"]["containers"][0]
-        live = found["spec"]["template"]["spec"]["containers"][0]
-        changed = any(live.get(key) != value for key, value in container.items())
+        template, live = wanted["spec"]["template"], found["spec"]["template"]
+        container, runs = template["spec"]["containers"][0], live["spec"]["containers"][0]
+        changed = any(runs.get(key) != value for key, value in container.items())
+        changed |= live["metadata"].get("annotations", {}) != template["metadata"]["annotations"]
         if changed or found["spec"]["replicas"] != wanted["spec"]["replicas"]:
-            found["spec"] |= {"replicas": wanted["spec"]["replicas"], "template": wanted["spec"]["template"]}
+            found["metadata"]["annotations"] = template["metadata"]["annotations"]
+            found["spec"] |= {"replicas": wanted["spec"]["replicas"], "template": template}
             found = self._client.replace(found)
         if not self._pods:
             found = self._set_status(found, self.health(namespace, service_name(graph, predictor)))
@@ -282,14 +284,21 @@ def _deployment(graph: Object, predictor: Object) -> Object:
         "resources": given.get("resources") or {},
         "env": [{"name": "MODEL_URI", "value": node.get("modelUri") or "none"}],
     }
-    labels = {ID: graph["metadata"]["name"], APP: service_name(graph, predictor)}
+    name = deployment_name(graph, predictor)
+    labels = {ID: graph["metadata"]["name"], APP: service_name(graph, predictor), "app": name}
+    annotations = predictor.get("annotations") or {}
     spec = {
         "replicas": None if hpa else replicas,
         "selector": {"matchLabels": labels},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},
-        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        "template": {
+            "metadata": {"labels": labels, "annotations": annotations},
+            "spec": {"containers": [container]},
+        },
     }
-    return _child(graph, "apps/v1", "Deployment", deployment_name(graph, predictor), {"spec": spec})
+    deployment = _child(graph, "apps/v1", "Deployment", name, {"spec": spec})
+    deployment["metadata"]["annotations"] = annotations
+    return deployment
 
 
 def _child(graph: Object, api_version: str, kind: str, name: str, rest: Object) -> Object:

@@ -97,6 +97,13 @@ class NotReady(Exception):
         self.predictor = predictor
 
 
+class Interfered(Exception):
+    """Somebody else holds what is under trial, or has changed it; the message says who and what.
+
+    The backend leaves it as they want it.
+    """
+
+
 class Unsupported(Exception):
     """The manifest asks for something that this backend does not run; the message names the field."""
 
@@ -132,18 +139,27 @@ class Launcher(Protocol):
 
 
 class Backend(Protocol):
+    @property
+    def outlives_run(self) -> bool:
+        """Whether what was applied goes on being served after `close`."""
+        ...
+
     def apply(self, deployment: SeldonDeployment, route: Route, progress: Progress) -> Serving:
         """Make it so: start what is missing, remove what is no longer named, set the weights.
 
         Idempotent. Returns once every predictor answers and the proxy has taken the new split.
-        Raises NotReady, Unsupported.
+        Raises NotReady, Unsupported, Interfered.
         """
         ...
 
     def incidents(self) -> Sequence[Incident]:
-        """What went wrong since the last call; looks at the processes, never blocks."""
+        """What went wrong since the last call; looks at what is known, never blocks. Raises Interfered."""
+        ...
+
+    def release(self) -> None:
+        """What is served is nobody's trial any more. Raises NotReady when that cannot be made known."""
         ...
 
     def close(self) -> None:
-        """End all that was started. Safe to call twice."""
+        """End all that was started on this machine. Safe to call twice."""
         ...
