@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     USAGE = 2  # bad usage or bad file
     NOT_READY = 3  # backend or model failed to become ready
     UNSAFE = 4  # unsafe model
+    INTERFERED = 5  # somebody else holds or has changed what is on trial
     ROLLED_BACK = 10
     INCONCLUSIVE = 11
     ABORTED = 12
@@ -45,6 +46,12 @@ class UnsafeModelError(FairtrialError):
     """A model file that could run code when loaded."""
 
     exit_code = ExitCode.UNSAFE
+
+
+class InterferedError(FairtrialError):
+    """Somebody else holds what is on trial, or has changed it; it is left as they want it."""
+
+    exit_code = ExitCode.INTERFERED
 
 
 class AbortedError(FairtrialError):

@@ -168,6 +168,27 @@ def without(deployment: SeldonDeployment, predictor: str) -> SeldonDeployment:
     return with_weights(smaller, _to_100({other.name: other.traffic or 0 for other in smaller.receiving}))
 
 
+def as_large_as(deployment: SeldonDeployment, predictor: str, other: str) -> SeldonDeployment:
+    """The same deployment with at least as many replicas of one predictor as the other has.
+
+    One that an autoscaler scales is left as it is. Raises ValueError if either is not there.
+    """
+    sizes = {each.name: each for each in deployment.spec.predictors}
+    for name in (predictor, other):
+        if name not in sizes:
+            raise ValueError(f"no predictor called {name}")
+    if _is_scaled(sizes[predictor]) or _is_scaled(sizes[other]):
+        return deployment
+    wanted = sizes[other].replicas or 1
+    if (sizes[predictor].replicas or 1) >= wanted:
+        return deployment
+    return _with(deployment, predictor, {"replicas": wanted})
+
+
+def _is_scaled(predictor: Predictor) -> bool:
+    return any(component.hpaSpec for component in predictor.componentSpecs or ())
+
+
 def with_local_uris(deployment: SeldonDeployment, folder: Path) -> SeldonDeployment:
     """The same deployment with each `modelUri` that is a plain path made an absolute `file://` one.
 

@@ -24,13 +24,18 @@ def command(run: str | None) -> None:
     try:
         if journal.last(Kind.ENDED) is not None:
             raise UsageError(f"run {folder.id} has ended already")
-        if not folder.is_running():
+        started = journal.last(Kind.STARTED)
+        running = folder.is_running()
+        if not running and (started is None or "cluster" not in started.body):
             raise UsageError(
                 f"run {folder.id} is not running, so nothing serves; `fairtrial resume` takes it up again"
             )
         journal.append(Kind.ABORT)
     finally:
         journal.close()
-    say(f"run {folder.id} was told to end; it returns to the baseline first")
+    if running:
+        say(f"run {folder.id} was told to end; it returns to the baseline first")
+    else:
+        say(f"run {folder.id} is not running; `fairtrial resume {folder.id}` returns to the baseline now")
     if as_json():
         print_json({"run": folder.id, "asked": "abort"})

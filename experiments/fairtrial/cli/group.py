@@ -84,8 +84,8 @@ class LazyGroup(click.Group):
 
 _EPILOG = (
     "Exit codes: 0 promoted, or nothing wrong; 1 a bug in Fairtrial; 2 bad usage or a bad file; "
-    "3 a backend or model not ready; 4 unsafe model; 10 rolled back; 11 inconclusive; 12 aborted; "
-    "130 interrupted."
+    "3 a backend or model not ready; 4 unsafe model; 5 somebody else changed what is on trial; "
+    "10 rolled back; 11 inconclusive; 12 aborted; 130 interrupted."
 )
 
 

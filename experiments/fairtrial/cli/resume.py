@@ -19,12 +19,14 @@ from fairtrial.journal.folder import find_run
 @click.argument("run", required=False)
 @click.option("--keep-serving", is_flag=True, help="Go on serving the outcome until interrupted.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the split.  [default: a free one]")
+@click.option("--take-over", is_flag=True, help="On a cluster: take what others have set meanwhile.")
 @output_option
-def command(run: str | None, keep_serving: bool, port: int | None) -> ExitCode:
+def command(run: str | None, keep_serving: bool, port: int | None, take_over: bool) -> ExitCode:
     """Finish RUN (a folder or an id; default: the newest), whatever ended it, with nothing counted twice."""
     folder = find_run(run, Path.cwd())
     with ending_on_signals(), fetching_told() as fetching:
-        resume(folder, Options(keep_serving=keep_serving, port=port), console_for, fetching=fetching)
+        options = Options(keep_serving=keep_serving, port=port, take_over=take_over)
+        resume(folder, options, console_for, fetching=fetching)
     if not folder.verdict.is_file():
         raise UsageError(
             f"run {folder.id} was aborted and has no verdict; start another with `fairtrial run`"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from fairtrial.cli.cluster import cluster_of, cluster_options
 from fairtrial.cli.output import output_option
 from fairtrial.cli.signals import ending_on_signals
 from fairtrial.cli.watching import console_for, outcome
@@ -21,13 +23,18 @@ from fairtrial.errors import ExitCode
 )
 @click.option("--keep-serving", is_flag=True, help="Go on serving the outcome until interrupted.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the split.  [default: a free one]")
+@cluster_options
 @output_option
-def command(file: Path, runs_dir: Path | None, keep_serving: bool, port: int | None) -> ExitCode:
+def command(
+    file: Path, runs_dir: Path | None, keep_serving: bool, port: int | None, backend: str, **cluster: Any
+) -> ExitCode:
     """Deploy the arms of FILE, send load, judge the evidence, promote or roll back, and say why.
 
-    Everything runs on this machine, and is shut down at the end. The run's folder keeps the journal, the
-    observations, verdict.json and report.html. Exit code: 0 promoted, 10 rolled back, 11 inconclusive.
+    Everything runs on this machine, and is shut down at the end; with --backend kubernetes the arms run on a
+    cluster, and what won goes on serving there. The run's folder keeps the journal, the observations,
+    verdict.json and report.html. Exit code: 0 promoted, 10 rolled back, 11 inconclusive.
     """
+    options = Options(runs_dir, keep_serving, port, cluster_of(backend, **cluster))
     with ending_on_signals(), fetching_told() as fetching:
-        folder = start(file, Options(runs_dir, keep_serving, port), console_for, fetching=fetching)
+        folder = start(file, options, console_for, fetching=fetching)
     return outcome(folder)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fairtrial_graphs.backends.interface import Backend, NotReady, Route, Serving, Unsupported
+from fairtrial_graphs.backends.interface import Backend, Interfered, NotReady, Route, Serving, Unsupported
 from fairtrial_graphs.seldon.types import SeldonDeployment
 from fairtrial_loadtests.parts import parts_from
 from fairtrial_loadtests.plan import LoadPlan
@@ -22,7 +22,7 @@ from fairtrial.console.interface import Console
 from fairtrial.controller.effects import done, effect, is_done
 from fairtrial.controller.load_session import Load, LoadSession, StartableLoad
 from fairtrial.controller.progression import Position, Step
-from fairtrial.errors import AbortedError, NotReadyError
+from fairtrial.errors import AbortedError, InterferedError, NotReadyError
 from fairtrial.evidence.sources import read_part
 from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect, Kind
@@ -80,8 +80,11 @@ class Controller:
     def run(self) -> Verdict:
         """Deploy, load, judge, act. Returns the verdict of the run once it is acted upon.
 
-        Raises AbortedError when somebody asked for the end, NotReadyError, UsageError, JournalError.
+        Raises AbortedError when somebody asked for the end, NotReadyError, InterferedError, UsageError,
+        JournalError.
         """
+        if self._journal.last(Kind.VERDICT) is None:
+            self._raise_if_aborted()
         final = self._catch_up()
         if final is None:
             final = self._try_out()
@@ -106,8 +109,12 @@ class Controller:
         return self._apply(self._plan.after(what, self._position.step, candidate))
 
     def watch_backend(self) -> None:
-        """Journal and tell what died or was started again."""
-        for incident in self._backend.incidents():
+        """Journal and tell what died or was started again. Raises InterferedError."""
+        try:
+            incidents = self._backend.incidents()
+        except Interfered as error:
+            raise InterferedError(str(error)) from error
+        for incident in incidents:
             self._incident(incident.message)
 
     # ---- the stages
@@ -159,6 +166,7 @@ class Controller:
         outcome = self._plan.describe(what, candidate)
         with effect(self._journal, what, outcome=outcome):
             self._apply(self._plan.after(what, self._position.step, candidate))
+            self._release()
         self._say(what.value, outcome)
 
     def _exchange(self, candidate: str, keep_for: float) -> None:
@@ -262,7 +270,15 @@ class Controller:
     def _apply(self, wanted: tuple[SeldonDeployment, Route]) -> Serving:
         try:
             return self._backend.apply(*wanted, self._console.phase)
+        except Interfered as error:
+            raise InterferedError(str(error)) from error
         except (NotReady, Unsupported, ServerError) as error:
+            raise NotReadyError(str(error)) from error
+
+    def _release(self) -> None:
+        try:
+            self._backend.release()
+        except NotReady as error:
             raise NotReadyError(str(error)) from error
 
     def _next_load(self, serving: Serving) -> Load:

@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairtrial_graphs.backends.interface import Backend
-from fairtrial_graphs.backends.local.backend import LocalBackend
+from fairtrial_graphs.backends.interface import Backend, NotReady
 from fairtrial_graphs.seldon.text import render
 from fairtrial_loadtests.client import LoadProcess
-from fairtrial_servers.launch import model_server
 
 from fairtrial.atomic import write_text
 from fairtrial.clock import Clock, SystemClock
 from fairtrial.console.interface import Console
-from fairtrial.controller.effects import effect
+from fairtrial.controller.effects import effect, is_done
+from fairtrial.controller.placing import Cluster, check_fetchable, opened_backend, placed_in
 from fairtrial.controller.run import Controller
-from fairtrial.errors import AbortedError, FairtrialError, UsageError
+from fairtrial.errors import AbortedError, FairtrialError, NotReadyError, UsageError
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import parse
 from fairtrial.history import history_of
@@ -33,7 +32,7 @@ from fairtrial.journal.store import Journal
 from fairtrial.judge.document import verdict_to_dict
 from fairtrial.judge.verdict import Verdict
 from fairtrial.planning.load import check_measured
-from fairtrial.planning.models import Fetching, Models, models_of, recorded_in, silent
+from fairtrial.planning.models import Fetching, Models, models_named, models_of, recorded_in, silent
 from fairtrial.planning.plan import Plan, plan_of
 from fairtrial.registry.choose import registry_of
 from fairtrial.report.page import render_report
@@ -49,7 +48,9 @@ class Options:
 
     runs: Path | None = None  # where run folders go; beside the experiment file unless said
     keep_serving: bool = False  # go on serving the outcome until interrupted
-    port: int | None = None  # of the split; a free one unless said
+    port: int | None = None  # of the split on this machine; a free one unless said
+    cluster: Cluster | None = None  # where the arms run, if not on this machine
+    take_over: bool = False  # on a cluster: take what others hold, when a run is resumed
 
 
 def start(
@@ -73,7 +74,11 @@ def start(
     parsed = parse(text, source=str(experiment), folder=experiment.parent)
     plan = plan_of(parsed, Models(parsed.folder, fetching))
     check_measured(parsed)
-    models = models_of(plan.deployment, plan.models)
+    if options.cluster is not None:
+        check_fetchable(plan)
+        models = models_named(plan.deployment)
+    else:
+        models = models_of(plan.deployment, plan.models)
     folder = new_run(options.runs or experiment.parent / "runs", parsed.metadata.name, clock)
     write_text(folder.experiment, text.decode())
     write_text(folder.manifest, render(plan.at_step(0)[0]))
@@ -88,9 +93,10 @@ def start(
                 "models": [model.as_json() for model in models],
                 "steps": [{"revision": s.revision, "weights": dict(s.weights)} for s in plan.steps],
                 "versions": versions(),
+                **({"cluster": options.cluster.as_json()} if options.cluster else {}),
             },
         )
-        _run(plan, folder, journal, options, console, clock)
+        _run(plan, folder, journal, options, options.cluster, console, clock)
     return folder
 
 
@@ -107,9 +113,17 @@ def resume(
         plan = recorded_plan(folder, journal, fetching)
         if journal.last(Kind.ENDED) is not None and not options.keep_serving:
             return folder
-        models_of(plan.deployment, plan.models)
+        undecided = journal.last(Kind.VERDICT) is None and journal.last(Kind.ABORT) is None
+        if undecided and is_done(journal, Effect.ROLLBACK):
+            raise UsageError(
+                f"run {folder.id} could not go on, and its cluster was returned to the baseline; "
+                f"start another with `fairtrial run`"
+            )
+        cluster = placed_in(_started(folder, journal), take_over=options.take_over)
+        if cluster is None:
+            models_of(plan.deployment, plan.models)
         journal.append(Kind.RESUMED, {"versions": versions()})
-        _run(plan, folder, journal, options, console, clock)
+        _run(plan, folder, journal, options, cluster, console, clock)
     return folder
 
 
@@ -129,12 +143,17 @@ def recorded_plan(folder: RunFolder, journal: Journal, fetching: Fetching = sile
 
 def recorded_experiment(folder: RunFolder, journal: Journal) -> tuple[Experiment, dict[str, Any]]:
     """The experiment of a run as it was when it began, and what the journal says of its start."""
+    started = _started(folder, journal)
+    where = Path(started["folder"])
+    experiment = parse(folder.experiment.read_bytes(), source=str(folder.experiment), folder=where)
+    return experiment, started
+
+
+def _started(folder: RunFolder, journal: Journal) -> dict[str, Any]:
     started = journal.last(Kind.STARTED)
     if started is None:
         raise UsageError(f"run {folder.id} died before it began; start another with `fairtrial run`")
-    where = Path(started.body["folder"])
-    experiment = parse(folder.experiment.read_bytes(), source=str(folder.experiment), folder=where)
-    return experiment, started.body
+    return started.body
 
 
 def _run(
@@ -142,11 +161,14 @@ def _run(
     folder: RunFolder,
     journal: Journal,
     options: Options,
+    cluster: Cluster | None,
     new_console: ConsoleFactory,
     clock: Clock,
 ) -> None:
-    backend = LocalBackend(folder.backend, plan.models.launcher(model_server), front_port=options.port)
-    with new_console(plan) as console:
+    with (
+        opened_backend(cluster, plan, folder, options.port) as backend,
+        new_console(plan) as console,
+    ):
         controller = Controller(
             plan,
             folder,
@@ -163,11 +185,23 @@ def _run(
             except AbortedError:
                 controller.return_to_baseline()
                 raise
+            except NotReadyError:
+                if backend.outlives_run:
+                    _leave_the_baseline(controller, console)
+                raise
             console.phase("writing the report")
             _leave_documents(verdict, controller.finals, folder, journal)
             console.final(verdict, folder.path)
             if options.keep_serving:
                 _serve_until_interrupted(controller, console)
+
+
+def _leave_the_baseline(controller: Controller, console: Console) -> None:
+    """Arms that never got ready must not stay on a cluster."""
+    try:
+        controller.return_to_baseline()
+    except FairtrialError as error:
+        console.phase(f"the cluster cannot be returned to the baseline alone: {error}")
 
 
 @contextmanager
@@ -185,6 +219,8 @@ def _closing(backend: Backend, journal: Journal, console: Console) -> Generator[
         journal.append(Kind.INTERRUPTED)
         raise
     except FairtrialError as error:
+        with contextlib.suppress(NotReady):
+            backend.release()
         backend.close()
         journal.append(Kind.FAILED, {"message": str(error)})
         raise

@@ -8,7 +8,8 @@ from fairtrial_servers.addresses import credentials_in, wrong_with
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairtrial.experiment.base import DnsLabel, Part, raise_mistakes
+from fairtrial.experiment.base import DnsLabel, Part, Whole, raise_mistakes
+from fairtrial.experiment.hosting import Autoscaling, Resources
 from fairtrial.experiment.quantities import describe
 
 
@@ -107,6 +108,45 @@ class Arm(Part):
         "nobody.",
         examples=[{"publicKey": "keys/team.pub"}],
     )
+
+    replicas: Whole | None = Field(
+        default=None, ge=1, description="How many servers run it. Default: 1.", examples=[2]
+    )
+    resources: Resources | None = Field(
+        default=None,
+        description="What each replica gets on a cluster. Default: as the cluster has it.",
+        examples=[{"requests": {"cpu": "500m", "memory": "512Mi"}}],
+    )
+    autoscaling: Autoscaling | None = Field(
+        default=None,
+        description="Let the cluster say how many replicas there are. Default: it does not.",
+        examples=[{"maxReplicas": 5}],
+    )
+    service_account: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The ServiceAccount with which a cluster fetches the model. Default: the namespace's.",
+        examples=["models"],
+    )
+    env_secret: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A Secret with the credentials with which a cluster fetches the model. Default: none.",
+        examples=["seldon-rclone-secret"],
+    )
+
+    @model_validator(mode="after")
+    def _scaled_by_one(self) -> Self:
+        if self.autoscaling is not None:
+            if self.replicas is not None:
+                raise_mistakes(
+                    [(("replicas",), "autoscaling says how many there are: leave one of the two out")]
+                )
+            if self.resources is None or "cpu" not in self.resources.requests:
+                raise_mistakes(
+                    [(("autoscaling",), "scales by the requested CPU: say resources.requests.cpu, too")]
+                )
+        return self
 
 
 class Baseline(Arm):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairtrial_graphs.build import Arm, build, with_local_uris
+from fairtrial_graphs.build import Arm, Autoscaling, build, with_local_uris
 from fairtrial_graphs.seldon.text import ManifestError, read
 from fairtrial_graphs.seldon.types import SeldonDeployment
 from fairtrial_servers.errors import ServerError
@@ -13,6 +13,7 @@ from fairtrial_servers.safety.signatures import FILE as SIGNATURE_FILE
 from fairtrial.errors import UsageError
 from fairtrial.experiment.arms import Arm as ExperimentArm
 from fairtrial.experiment.arms import Signature
+from fairtrial.experiment.hosting import Autoscaling as ExperimentAutoscaling
 from fairtrial.experiment.model import Experiment
 from fairtrial.planning.models import Models
 
@@ -44,7 +45,21 @@ def _arm(experiment: Experiment, models: Models, name: str, arm: ExperimentArm) 
                 f"leave the implementation out, or name one of Fairtrial's"
             )
         parameters |= _signed_by(experiment, arm, arm.signature)
-    return Arm(name=name, model_uri=arm.model_uri, implementation=implementation, parameters=parameters)
+    return Arm(
+        name=name,
+        model_uri=arm.model_uri,
+        implementation=implementation,
+        replicas=arm.replicas,
+        resources=arm.resources.model_dump(exclude_defaults=True) if arm.resources else None,
+        autoscaling=_autoscaling(arm.autoscaling) if arm.autoscaling else None,
+        parameters=parameters,
+        service_account=arm.service_account,
+        env_secret=arm.env_secret,
+    )
+
+
+def _autoscaling(said: ExperimentAutoscaling) -> Autoscaling:
+    return Autoscaling(said.max_replicas, said.min_replicas, said.target_cpu)
 
 
 def _signed_by(experiment: Experiment, arm: ExperimentArm, wanted: Signature) -> dict[str, str]:

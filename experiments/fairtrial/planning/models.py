@@ -26,7 +26,7 @@ Fetching = Callable[[str, int, int | None], None]
 class Recorded:
     """What a run has noted of an arm's model when it began."""
 
-    digest: str
+    digest: str | None  # None where only a cluster fetches it
     implementation: str
 
 
@@ -110,9 +110,9 @@ class ArmModel:
     arm: str
     model_uri: str
     implementation: str
-    digest: str
+    digest: str | None  # None where only a cluster fetches it
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, str | None]:
         return {
             "arm": self.arm,
             "modelUri": self.model_uri,
@@ -125,6 +125,16 @@ def models_of(deployment: SeldonDeployment, models: Models) -> list[ArmModel]:
     """Fetch every model that a deployment names, and say which files they are. Raises as `Models.at` does."""
     return [
         ArmModel(predictor.name, node.modelUri, node.implementation or "", models.digest(node.modelUri))
+        for predictor in deployment.spec.predictors
+        for _, node in predictor.graph.walk("")
+        if node.modelUri
+    ]
+
+
+def models_named(deployment: SeldonDeployment) -> list[ArmModel]:
+    """Every model that a deployment names, none of them fetched: a cluster does that itself."""
+    return [
+        ArmModel(predictor.name, node.modelUri, node.implementation or "", None)
         for predictor in deployment.spec.predictors
         for _, node in predictor.graph.walk("")
         if node.modelUri

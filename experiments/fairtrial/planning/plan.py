@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairtrial_graphs.backends.interface import Cookie, Route, Sticky
-from fairtrial_graphs.build import answering, with_shadow, with_weights, without
+from fairtrial_graphs.build import answering, as_large_as, with_shadow, with_weights, without
 from fairtrial_graphs.seldon.types import SeldonDeployment
 
 from fairtrial.controller.allocation import reallocate
@@ -75,18 +75,20 @@ class Plan:
     def switched(self, candidate: str) -> tuple[SeldonDeployment, Route]:
         """The candidate in service, and the baseline beside it, without traffic."""
         weights = {self.baseline: 0, candidate: 100}
-        return with_weights(self.deployment, weights), self._route(Effect.SWITCH.value)
+        deployment = as_large_as(self.deployment, candidate, self.baseline)
+        return with_weights(deployment, weights), self._route(Effect.SWITCH.value)
 
     def after(self, action: Effect, step: int, candidate: str) -> tuple[SeldonDeployment, Route]:
         """What is to be served once the verdict on this candidate, reached at `step`, is acted upon.
 
         An arm that lost is removed rather than given no traffic: Seldon moves no weight while any
         of a resource's Deployments is unready, and a candidate that crashes never is ready again.
+        One that won gets the baseline's capacity with its place.
         """
         if action is Effect.HOLD:
             return self.at_step(step)
         winner = candidate if action is Effect.PROMOTE else self.baseline
-        deployment = self.deployment
+        deployment = as_large_as(self.deployment, winner, self.baseline)
         for arm in (self.baseline, *self.candidates):
             if arm != winner:
                 deployment = without(deployment, arm)

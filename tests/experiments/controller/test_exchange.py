@@ -58,8 +58,13 @@ class World:
         self.served.append((self.clock.now(), weights(deployment)))
         return Serving("http://split", {}, route.revision)
 
+    outlives_run = False
+
     def incidents(self) -> Sequence[Incident]:
         return ()
+
+    def release(self) -> None:
+        return None
 
     def close(self) -> None:
         return None

@@ -117,6 +117,14 @@ class LocalBackend:
             told.append(self._incidents.popleft())
         return told
 
+    @property
+    def outlives_run(self) -> bool:
+        """See `Backend`."""
+        return False
+
+    def release(self) -> None:
+        """See `Backend.release`: nobody else can hold what runs here."""
+
     def close(self) -> None:
         """See `Backend.close`."""
         self._closing.set()

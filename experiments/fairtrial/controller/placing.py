@@ -1,0 +1,105 @@
+"""Where a run's arms are: on this machine, or on a cluster. Said once, and kept in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from fairtrial_graphs.backends.interface import Backend, NotReady
+from fairtrial_graphs.backends.local.backend import LocalBackend
+from fairtrial_servers.launch import model_server
+
+from fairtrial.errors import NotReadyError, UsageError
+from fairtrial.journal.folder import RunFolder
+from fairtrial.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from fairtrial_graphs.backends.kubernetes.split import RouteName
+
+#: What brings requests to the arms; `none`: each arm's own Service alone.
+ClusterRoute = Literal["istio", "gateway-api", "none"]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A namespace of a cluster with Seldon Core, and how its services are reached from here."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None  # the context's unless said
+    route: ClusterRoute = "istio"
+    gateway: str | None = None  # what the route calls its gateway
+    gateway_url: str | None = None  # base URL; the gateway's own name in the cluster unless said
+    service_url: str | None = None  # text with {service} and {namespace}; the cluster's own names unless said
+    ready_timeout: float = 600.0  # seconds
+    take_over: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """What a resumed run needs. To take over is said anew each time."""
+        return {
+            key: value for key, value in asdict(replace(self, take_over=False)).items() if value is not None
+        }
+
+
+def placed_in(started: Mapping[str, Any], *, take_over: bool) -> Cluster | None:
+    """By the journal's first entry; None on this machine."""
+    recorded = started.get("cluster")
+    return replace(Cluster(**recorded), take_over=take_over) if recorded is not None else None
+
+
+@contextmanager
+def opened_backend(
+    cluster: Cluster | None, plan: Plan, folder: RunFolder, port: int | None
+) -> Generator[Backend]:
+    """The backend of a run. What it needs on this machine ends with the block. Raises NotReadyError."""
+    if cluster is None:
+        yield LocalBackend(folder.backend, plan.models.launcher(model_server), front_port=port)
+        return
+    from fairtrial_graphs.backends.kubernetes.addresses import SERVICES, Addresses
+    from fairtrial_graphs.backends.kubernetes.api import Api
+    from fairtrial_graphs.backends.kubernetes.backend import KubernetesBackend
+    from fairtrial_graphs.backends.kubernetes.connection import connect
+    from fairtrial_graphs.backends.kubernetes.errors import ApiError
+    from fairtrial_graphs.backends.kubernetes.observer import Observer
+    from fairtrial_graphs.backends.kubernetes.standing import kinds_of
+
+    route: RouteName | None = None if cluster.route == "none" else cluster.route
+    try:
+        client, default = connect(Path(cluster.kubeconfig) if cluster.kubeconfig else None, cluster.context)
+        api, namespace = Api(client), cluster.namespace or default
+        observer = Observer(api, kinds_of(route), namespace)
+        observer.start()
+    except (ApiError, NotReady) as error:
+        raise NotReadyError(f"the cluster: {error}") from error
+    try:
+        yield KubernetesBackend(
+            api,
+            observer,
+            namespace,
+            folder.id,
+            route=route,
+            gateway=cluster.gateway,
+            addresses=Addresses(cluster.gateway_url, cluster.service_url or SERVICES),
+            take_over=cluster.take_over,
+            ready_timeout=cluster.ready_timeout,
+        )
+    finally:
+        observer.stop()
+
+
+def check_fetchable(plan: Plan) -> None:
+    """Raises UsageError for models that are files of this machine, which no cluster can fetch."""
+    here = [
+        f"{predictor.name} ({node.modelUri})"
+        for predictor in plan.deployment.spec.predictors
+        for _, node in predictor.graph.walk("")
+        if (node.modelUri or "").startswith("file:")
+    ]
+    if here:
+        raise UsageError(
+            f"a cluster cannot fetch files of this machine: {', '.join(here)}; put the models where it can "
+            f"(s3://, az://, models:/ and the like) and say so in modelUri"
+        )
