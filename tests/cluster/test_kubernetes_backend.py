@@ -20,6 +20,7 @@ from fairtrial_graphs.backends.kubernetes.observer import Observer
 from fairtrial_graphs.backends.kubernetes.standing import kinds_of
 from fairtrial_graphs.build import Arm, Autoscaling, build, with_weights, without
 from fairtrial_graphs.seldon.types import SeldonDeployment
+from ruamel.yaml import YAML
 
 pytestmark = pytest.mark.heavy
 
@@ -255,6 +256,41 @@ def test_a_missing_right_is_told_as_the_rule_that_gives_it(
     stranger = Api(_as_service_account(api, control_plane, namespace, tmp_path), patience=2.0)
     with pytest.raises(Exception, match=r'list deployments .*apiGroups: \["apps"\].*verbs: \["list"\]'):
         Observer(stranger, [DEPLOYMENT], namespace).start()
+
+
+def test_the_rights_that_the_documentation_lists_are_enough(
+    seldon_operator: SeldonOperator, api: Client, namespace: str, control_plane: ControlPlane, tmp_path: Path
+):
+    text = (Path(__file__).parents[2] / "docs" / "kubernetes.md").read_text("utf-8")
+    rules = YAML(typ="safe").load(
+        text.partition("```yaml\n")[2].partition("```")[0].partition("# with --route gateway")[0]
+    )
+    user = Api(_as_service_account(api, control_plane, namespace, tmp_path), patience=2.0)
+    grant(api, namespace, rules["rules"])
+    observer = Observer(user, kinds_of("istio"), namespace)
+    observer.start()
+    trial = KubernetesBackend(user, observer, namespace, "run-1", ready_timeout=15.0)
+    both = of(V1, V2, v1=50, v2=50)
+    trial.apply(both, Route("step-1"), silent)
+    trial.apply(without(both, "v2"), Route("rollback"), silent)
+    trial.release()
+    observer.stop()
+    assert names(api, "DestinationRule", ISTIO, namespace) == {"wine-v1"}
+
+
+def grant(api: Client, namespace: str, rules: list[Object]) -> None:
+    """To the service account `nobody`."""
+    rbac = "rbac.authorization.k8s.io"
+    role = {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": {"name": "trial"}, "rules": rules}
+    api.create(role, namespace=namespace)
+    binding = {
+        "apiVersion": f"{rbac}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "trial"},
+        "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "trial"},
+        "subjects": [{"kind": "ServiceAccount", "name": "nobody", "namespace": namespace}],
+    }
+    api.create(binding, namespace=namespace)
 
 
 def _as_service_account(api: Client, plane: ControlPlane, namespace: str, folder: Path) -> Any:

@@ -56,6 +56,8 @@ def refusal(status: Mapping[str, Any], code: int, verb: str, kind: Kind, namespa
 
 def _missing_rule(said: str, verb: str, kind: Kind, namespace: str | None) -> str:
     who = re.search(r'User "([^"]+)"', said)
+    asked = re.search(r" cannot (\w+) ", said)  # to apply what is not there yet is to create it
+    verb = asked.group(1) if asked else verb
     where = f"in namespace {namespace}" if namespace else "in all namespaces"
     rule = f'{{apiGroups: ["{kind.group}"], resources: ["{kind.plural}"], verbs: ["{verb}"]}}'
     user = who.group(1) if who else "this user"
