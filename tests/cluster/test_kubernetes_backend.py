@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cluster.client import Client, Object
 from cluster.control_plane import ControlPlane
+from cluster.gateway import ROUTES, Gateway
 from cluster.seldon_operator import AUTOSCALING, ISTIO, SELDON, Health, SeldonOperator, weights_of
 from fairtrial_graphs.backends.interface import Interfered, NotReady, Route
 from fairtrial_graphs.backends.kubernetes.api import Api
@@ -248,6 +249,41 @@ def test_an_autoscaler_may_scale_during_a_step(backend: New, api: Client, namesp
     found = api.get("apps/v1", "Deployment", "wine-v2-0-v2", namespace=namespace)
     assert found is not None
     assert found["spec"]["replicas"] == 4
+
+
+@pytest.fixture
+def gateway(gateway_api: Client) -> Iterator[Gateway]:
+    gateway = Gateway(gateway_api)
+    gateway.start()
+    yield gateway
+    gateway.stop()
+
+
+def test_with_the_gateway_api_the_route_is_ours_and_goes_with_its_deployment(
+    seldon_operator: SeldonOperator, gateway: Gateway, api_of_backend: Api, api: Client, namespace: str
+):
+    """It moves onto what is ready, and off what is to be removed before that is."""
+    observer = Observer(api_of_backend, kinds_of("gateway-api"), namespace)
+    observer.start()
+    trial = KubernetesBackend(
+        api_of_backend, observer, namespace, "run-1", route="gateway-api", ready_timeout=15.0
+    )
+    both = of(V1, V2, v1=90, v2=10)
+    trial.apply(both, Route("step-1"), silent)
+    trial.apply(of(V1, V2, v1=50, v2=50), Route("step-2"), silent)
+    trial.apply(of(V2, v2=100), Route("promote"), silent)
+    observer.stop()
+    assert gateway.splits == [
+        {"wine-v1": 90, "wine-v2": 10},
+        {"wine-v1": 50, "wine-v2": 50},
+        {"wine-v2": 100},
+    ]
+    route = api.get(ROUTES, "HTTPRoute", "wine", namespace=namespace)
+    graph = api.get(SELDON, "SeldonDeployment", "wine", namespace=namespace)
+    assert route is not None
+    assert graph is not None
+    (owner,) = route["metadata"]["ownerReferences"]
+    assert owner["uid"] == graph["metadata"]["uid"]
 
 
 def test_a_missing_right_is_told_as_the_rule_that_gives_it(
