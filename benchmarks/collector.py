@@ -31,8 +31,11 @@ import pyarrow as pa
 BAR = 5_000.0
 CONNECTIONS = 400
 DEPLOYMENT = "bench/wine"
-AGAIN = 50  # every so manieth event is posted twice
-REQUEST = b'{"id":"u","parameters":{"customer":"c7"},"inputs":[{"name":"x","shape":[1,4],"datatype":"FP64","data":[1,2,3,4]}]}'
+AGAIN = 50  # of so many events one is posted twice
+REQUEST = (
+    b'{"id":"u","parameters":{"customer":"c7"},'
+    b'"inputs":[{"name":"x","shape":[1,4],"datatype":"FP64","data":[1,2,3,4]}]}'
+)
 RESPONSE = (
     b'{"model_name":"v1","outputs":[{"name":"predict","shape":[1],"datatype":"INT64","data":[3]}],"id":"u"}'
 )
@@ -58,7 +61,7 @@ def post(number: int, started: int) -> bytes:
 
 
 class Producer:
-    """Posts events 0, 1, ... over connections that wait for each acknowledgement, until `seconds` are over."""
+    """Posts events 0, 1, ... each connection one at a time, until `seconds` are over."""
 
     def __init__(self, port: int, seconds: float) -> None:
         self.port, self.seconds = port, seconds
@@ -75,7 +78,9 @@ class Producer:
 
     def _end(self) -> None:
         self.over = True
-        self.next += self.next % 2  # whole exchanges
+        if self.next % 2:  # whole exchanges
+            self.retry.append(self.next)
+            self.next += 1
 
     def _take(self) -> int | None:
         if self.retry:

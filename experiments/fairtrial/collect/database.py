@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
@@ -14,6 +14,7 @@ from fairtrial.errors import NotReadyError, UsageError
 
 _BUSY = 5.0  # seconds that a lock of another process on a file of SQLite is waited for
 _CONNECT = 5  # seconds
+_TABLES = 0x66616972  # PostgreSQL's name of the lock under which tables are made
 
 
 def open_database(address: str) -> Engine:
@@ -26,7 +27,10 @@ def open_database(address: str) -> Engine:
     engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
     shown = url.render_as_string(hide_password=True)
     try:
-        METADATA.create_all(engine)
+        with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":  # collectors that start at once wait for each other
+                connection.execute(select(func.pg_advisory_xact_lock(_TABLES)))
+            METADATA.create_all(connection)
     except SQLAlchemyError as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         lines = str(cause).strip().splitlines()
