@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from servers.store.programs import answers, free_port, running
 
@@ -22,7 +24,15 @@ class Postgres:
 
     def __init__(self, home: Path, port: int) -> None:
         self.home, self.port = home, port
+        self._numbers = itertools.count()
         self.url = f"postgresql://tester@127.0.0.1:{port}/postgres"
+
+    def fresh(self) -> str:
+        """The address of a new database."""
+        name = f"evidence{next(self._numbers)}"
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"create database {name}")
+        return self.url.replace("/postgres", f"/{name}")
 
     @contextmanager
     def serving(self) -> Generator[subprocess.Popen[bytes]]:
