@@ -79,10 +79,8 @@ class Collector:
     def feedback(self, **document: object) -> Answer:
         return self.ask("POST", "/feedback", json.dumps(document))
 
-    def observations(self, after: int = 0, grace: float = 0, **more: str) -> list[dict[str, Any]]:
-        query = "".join(f"&{name}={value}" for name, value in more.items())
-        path = f"/observations?deployment={DEPLOYMENT}&after={after}&grace={grace}{query}"
-        answer = self.ask("GET", path)
+    def observations(self, deployment: str = DEPLOYMENT) -> list[dict[str, Any]]:
+        answer = self.ask("GET", f"/observations?deployment={deployment}&grace=0")
         assert answer.status == 200, answer.body
         return pa.ipc.open_stream(answer.body).read_all().to_pylist()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Generator
@@ -44,6 +45,8 @@ class Postgres:
         how = {"user": "postgres"} if os.geteuid() == 0 else {}
         with running(argv, answers(self.port), self.home, **how) as process:
             yield process
+            process.send_signal(signal.SIGINT)  # at once, whoever is connected
+            process.wait(20)
 
 
 @contextmanager
