@@ -8,19 +8,13 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-from fairtrial_loadtests.observation import SCHEMA
 from fairtrial_loadtests.scoring import Scorer, Scores
 
+from fairtrial.collect.columns import LIVE_SCHEMA
 from fairtrial.collect.giving import GIVEN
 from fairtrial.collect.payloads import answer_of
 
 _SECOND = 1e6  # microseconds
-#: The columns of an observation, its number in the order of giving out, and what it was rewarded with.
-LIVE_SCHEMA = (
-    SCHEMA.append(pa.field("sequence", pa.int64()))
-    .append(pa.field("reward", pa.float64()))
-    .append(pa.field("truth", pa.string()))
-)
 _NO_ANSWER = 0
 
 

@@ -35,10 +35,11 @@ class ProviderError(Exception):
 
 @dataclass(frozen=True)
 class Reading:
-    """Observations in order, with the column `sequence`; more: whether others wait to be read at once."""
+    """Observations in order, with the column `sequence`."""
 
     table: Tabular
-    more: bool = False
+    more: bool = False  # whether others wait to be read at once
+    span: float = 0.0  # seconds before its time in which a request may have been made
 
 
 class LiveSource(Protocol):
@@ -132,7 +133,7 @@ class LiveFeed:
         self._note_requests(now)
         if reading.more:
             self._next = now
-        return [self._write(reading.table)]
+        return [self._write(reading.table, reading.span)]
 
     # ---- waiting
 
@@ -172,12 +173,15 @@ class LiveFeed:
 
     # ---- writing
 
-    def _write(self, table: Tabular) -> Path:
+    def _write(self, table: Tabular, span: float) -> Path:
         times = floats(table.combine_chunks().to_batches()[0], "time")
         assert times is not None, "the documented columns are there"
         at = table.schema.get_field_index("segment")
-        labels = pa.array(list(self._segments(times)), pa.string())
-        table = table.set_column(at, "segment", labels)
+        labels = self._segments(times)
+        if span:
+            earlier = self._segments(times - span)
+            labels = [now if now == then else None for now, then in zip(labels, earlier, strict=True)]
+        table = table.set_column(at, "segment", pa.array(labels, pa.string()))
         buffer = io.BytesIO()
         parquet.write_table(table, buffer)
         path = part_path(self._folder, self._next_part)

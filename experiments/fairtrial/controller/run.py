@@ -286,7 +286,7 @@ class Controller:
         began = done(self._journal, Effect.DEPLOY)
         assert began is not None, "nothing is read before it is served"
         feed = LiveFeed(
-            live_source(live, self._plan.deployment, since=began.time),
+            live_source(self._plan, self._clock, since=began.time),
             live,
             self._folder.observations,
             self._clock,

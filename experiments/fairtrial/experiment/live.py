@@ -45,6 +45,19 @@ class Live(Part):
         description="With prometheus, the address of its server. Default: none.",
         examples=["http://prometheus:9090"],
     )
+    histogram: str | None = Field(
+        default=None,
+        min_length=1,
+        description="With prometheus, the selector of a histogram's buckets that have the arm in the label "
+        "predictor_name or arm. Default: the client requests of Seldon's executor, of this deployment.",
+        examples=['seldon_api_executor_client_requests_seconds_bucket{namespace="team"}'],
+    )
+    scrape_interval: Duration = Field(
+        default=15.0,
+        description="With prometheus, how often it scrapes; what comes between two scrapes is known "
+        "together. Default: 15s.",
+        examples=["30s"],
+    )
     max_duration: Duration = Field(
         default=3600.0,
         description="When the trial ends without a decision; time without any request does not count. With "
@@ -105,6 +118,8 @@ class Live(Part):
                 for alias, value in (("logTo", self.log_to), ("unit", self.unit))
                 if value is not None
             ]
+        elif self.histogram is not None:
+            found.append((("histogram",), "the request log has single requests; remove it"))
         return found
 
     def _of_durations(self) -> list[Mistake]:
@@ -113,6 +128,8 @@ class Live(Part):
             for name, seconds in (("maxDuration", self.max_duration), ("patience", self.patience))
             if seconds <= 0
         ]
+        if self.scrape_interval < 1:
+            found.append((("scrapeInterval",), "expected at least 1s"))
         if self.feedback_window < 1:
             found.append((("feedbackWindow",), "expected at least 1s: events come a moment late"))
         return found
@@ -120,7 +137,8 @@ class Live(Part):
     @property
     def usual_interval(self) -> float:
         """Seconds between looks where nothing is said: of a long trial not every second."""
-        return float(max(1, math.ceil(self.max_duration / _USUAL_LOOKS)))
+        least = self.scrape_interval if self.source == "prometheus" else 1.0
+        return float(max(math.ceil(least), math.ceil(self.max_duration / _USUAL_LOOKS)))
 
     @property
     def logger_url(self) -> str | None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from experiments.clocks import StoppedClock
 from experiments.collect.collectors import NOON, Collector, collecting, predicted
-from fairtrial.collect.observations import LIVE_SCHEMA
+from fairtrial.collect.columns import LIVE_SCHEMA
 from fairtrial.controller.live_feed import LiveFeed, ProviderError, Reading
 from fairtrial.controller.request_log import RequestLog
 from fairtrial.controller.segments import Segments
