@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 
 from fairtrial.errors import UsageError
 from fairtrial.evidence.arrow import Tabular
 from fairtrial.evidence.sources import PartsFolder
-from fairtrial.experiment.model import Experiment
 from fairtrial.explanation.explain import Rows
 from fairtrial.history import history_of
 from fairtrial.journal.folder import RunFolder
@@ -21,8 +22,11 @@ def open_recorded(folder: RunFolder, journal: Journal) -> tuple[History, Rows]:
 
     experiment, _ = recorded_experiment(folder, journal)
     observations = observations_of(folder)
-    requests = experiment.spec.traffic.load_test.requests
-    dataset = _dataset(experiment)
+    load_test = experiment.spec.traffic.load_test
+    if load_test is None:
+        return history_of(folder, journal), Rows(observations, None, None)
+    requests = load_test.requests
+    dataset = _dataset(experiment.folder / requests.data)
     known = dataset is not None and requests.target in dataset.schema.names
     return history_of(folder, journal), Rows(observations, dataset, requests.target if known else None)
 
@@ -35,10 +39,10 @@ def observations_of(folder: RunFolder) -> Tabular:
     return pa.Table.from_batches(batches) if batches else SCHEMA.empty_table()
 
 
-def _dataset(experiment: Experiment) -> Tabular | None:
+def _dataset(data: Path) -> Tabular | None:
     from fairtrial_loadtests.dataset import read_table
 
     try:
-        return read_table(experiment.folder / experiment.spec.traffic.load_test.requests.data)
+        return read_table(data)
     except (OSError, pa.ArrowException, UsageError):
         return None

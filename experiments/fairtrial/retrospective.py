@@ -97,8 +97,7 @@ def _measure(batches: Iterator[RecordBatch], *, by_unit: bool) -> _Extent:
 
 
 def _spec(experiment: Experiment, extent: _Extent) -> JudgeSpec:
-    load_test = experiment.spec.traffic.load_test
-    said = "max_duration" in load_test.model_fields_set
+    said = "max_duration" in experiment.spec.traffic.bounds.model_fields_set
     claims = claims_of(experiment, steps_of(experiment), _rows(experiment, extent))
     if said:
         return claims
@@ -125,7 +124,7 @@ def _sized(metric: MetricSpec, extent: _Extent, experiment: Experiment) -> Metri
 
 def _rows(experiment: Experiment, extent: _Extent) -> int:
     """Distinct rows: those of the data set where it is there, else those that were seen."""
-    data = experiment.folder / experiment.spec.traffic.load_test.requests.data
-    if data.is_file():
+    load_test = experiment.spec.traffic.load_test
+    if load_test is not None and (data := experiment.folder / load_test.requests.data).is_file():
         return count_rows(data)
     return len(extent.rows) or max(extent.requests.values(), default=1)

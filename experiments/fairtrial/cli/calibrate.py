@@ -41,7 +41,9 @@ def command(file: Path, replays: int, seed: int) -> ExitCode:
     from fairtrial.experiment.reading import load
 
     experiment = load(file)
-    longest = experiment.spec.traffic.load_test.max_duration
+    if experiment.spec.traffic.load_test is None:
+        raise UsageError("calibrate drives a load test, and this experiment has live traffic; say loadTest")
+    longest = experiment.spec.traffic.driven.max_duration
     with ending_on_signals(), Progress(sys.stderr, time.monotonic) as progress:
         spec, evidence = observe(
             experiment,

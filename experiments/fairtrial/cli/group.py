@@ -34,6 +34,7 @@ VERBS = {
     "score": "Batch predictions: the rows of a file or table through a model.",
     "scan": "Say whether a model file or folder is safe to load.",
     "pack": "An OCI image with a model in it, without a container engine.",
+    "collect": "Collect live evidence: Seldon's request log, and feedback by request.",
 }
 
 

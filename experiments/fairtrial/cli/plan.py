@@ -19,10 +19,9 @@ from fairtrial.experiment.reading import load
 from fairtrial.journal.entries import Effect
 from fairtrial.planning.changes import changes
 from fairtrial.planning.claims import horizon
-from fairtrial.planning.data import count_rows
 from fairtrial.planning.models import Models
 from fairtrial.planning.needs import Needs, needs_of
-from fairtrial.planning.plan import Plan, plan_of
+from fairtrial.planning.plan import Plan, plan_of, rows_of
 from fairtrial.planning.words import split_in_words
 
 
@@ -48,8 +47,7 @@ def command(file: Path, data: Path | None, against: Path | None) -> None:
     experiment = load(file)
     with fetching_told() as fetching:
         plan = plan_of(experiment, Models(experiment.folder, fetching))
-    rows = count_rows(plan.experiment.folder / plan.experiment.spec.traffic.load_test.requests.data)
-    needs = needs_of(plan.experiment, plan.claims, plan.steps, rows, data)
+    needs = needs_of(plan.experiment, plan.claims, plan.steps, rows_of(plan.experiment), data)
     diff = changes(against, plan.at_step(0)[0]) if against is not None else None
     if as_json():
         of_diff = {} if diff is None else {"changes": {"against": str(against), "diff": diff}}
@@ -66,7 +64,6 @@ def command(file: Path, data: Path | None, against: Path | None) -> None:
 
 def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
     spec = plan.experiment.spec
-    load_test = spec.traffic.load_test
     yield f"experiment {plan.experiment.metadata.name}"
     yield ""
     yield "deploys"
@@ -87,10 +84,7 @@ def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
     if plan.keep_for is not None:
         yield f"  {'on PROMOTE':12} {plan.describe(Effect.SWITCH, plan.candidates[0])}"
     yield ""
-    pairs, smaller = horizon(plan.experiment, plan.steps)
-    yield "sends"
-    yield f"  {format_rate(load_test.arrival_rate)} for at most {format_duration(load_test.max_duration)}"
-    yield f"  at most {pairs:,} replayed pairs, and {smaller:,} requests to the arm that gets fewer"
+    yield from _traffic(plan)
     yield ""
     yield "judges"
     for metric in plan.claims.metrics:
@@ -111,6 +105,21 @@ def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
     yield "defaults filled in"
     for default in filled_in(plan.experiment):
         yield f"  {default.path}: {default.value}"
+
+
+def _traffic(plan: Plan) -> Iterator[str]:
+    traffic = plan.experiment.spec.traffic
+    pairs, smaller = horizon(plan.experiment, plan.steps)
+    longest = format_duration(traffic.bounds.max_duration)
+    if traffic.live is not None:
+        yield "watches"
+        yield f"  users' requests by {traffic.live.source} at {traffic.live.collector or traffic.live.server}"
+        yield f"  {format_rate(traffic.live.expected_rate)} are expected, for at most {longest} of traffic"
+        yield f"  so {smaller:,} requests to the arm that gets fewer"
+        return
+    yield "sends"
+    yield f"  {format_rate(traffic.driven.arrival_rate)} for at most {longest}"
+    yield f"  at most {pairs:,} replayed pairs, and {smaller:,} requests to the arm that gets fewer"
 
 
 def _document(plan: Plan, needs: list[Needs]) -> dict[str, Any]:

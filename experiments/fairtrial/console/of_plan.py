@@ -18,7 +18,7 @@ def console_of(plan: Plan, *, results: TextIO, quiet: bool = False) -> Console:
         sys.stderr,
         results,
         title=plan.experiment.metadata.name,
-        max_duration=plan.experiment.spec.traffic.load_test.max_duration,
+        max_duration=plan.experiment.spec.traffic.bounds.max_duration,
         clock=SystemClock(),
         environ=os.environ,
         quiet=quiet,

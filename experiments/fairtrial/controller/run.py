@@ -20,10 +20,14 @@ from fairtrial_servers.errors import ServerError
 from fairtrial.clock import Clock
 from fairtrial.console.interface import Console
 from fairtrial.controller.effects import done, effect, is_done
+from fairtrial.controller.live_feed import LiveFeed
+from fairtrial.controller.live_sources import live_source
 from fairtrial.controller.load_session import Load, LoadSession, StartableLoad
 from fairtrial.controller.progression import Position, Step
+from fairtrial.controller.segments import Segments
 from fairtrial.errors import AbortedError, InterferedError, NotReadyError
 from fairtrial.evidence.sources import read_part
+from fairtrial.experiment.live import Live
 from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder
@@ -148,7 +152,8 @@ class Controller:
                 session.stop()
 
     def _judge_until_final(self, session: LoadSession) -> Verdict:
-        self._console.phase("sending requests")
+        live = self._plan.experiment.spec.traffic.live
+        self._console.phase("sending requests" if live is None else "watching users' requests")
         for table in session.batches():
             final = self._take(self._judging.feed(table))
             if final is not None:
@@ -282,6 +287,9 @@ class Controller:
             raise NotReadyError(str(error)) from error
 
     def _next_load(self, serving: Serving) -> Load:
+        live = self._plan.experiment.spec.traffic.live
+        if live is not None:
+            return self._next_feed(live)
         wanted = load_plan(self._plan.experiment, serving, self._folder)
         load = self._new_load(wanted)
         with effect(
@@ -289,6 +297,21 @@ class Controller:
         ):
             load.start()
         return load
+
+    def _next_feed(self, live: Live) -> Load:
+        began = done(self._journal, Effect.DEPLOY)
+        assert began is not None, "nothing is read before it is served"
+        feed = LiveFeed(
+            live_source(self._plan, self._clock, since=began.time),
+            live,
+            self._folder.observations,
+            self._clock,
+            segments=lambda times: Segments(self._journal.entries()).at(times),
+            tell=self._incident,
+        )
+        with effect(self._journal, Effect.LOAD, source=live.source):
+            feed.start()
+        return feed
 
     # ---- what happens meanwhile
 

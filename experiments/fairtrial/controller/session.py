@@ -89,7 +89,7 @@ def start(
                 "experiment": experiment.name,
                 "folder": str(experiment.parent.absolute()),
                 "name": parsed.metadata.name,
-                "data": _digest(_data(parsed)),
+                "data": _digest(data) if (data := _data(parsed)) is not None else None,
                 "models": [model.as_json() for model in models],
                 "steps": [{"revision": s.revision, "weights": dict(s.weights)} for s in plan.steps],
                 "versions": versions(),
@@ -134,7 +134,7 @@ def recorded_plan(folder: RunFolder, journal: Journal, fetching: Fetching = sile
     """
     experiment, recorded = recorded_experiment(folder, journal)
     data = _data(experiment)
-    if _digest(data) != recorded["data"]:
+    if data is not None and _digest(data) != recorded["data"]:
         raise UsageError(
             f"{data} has changed since run {folder.id} began: its rows are not the ones recorded"
         )
@@ -278,8 +278,10 @@ def _journal(journal: Journal) -> Generator[Journal]:
         journal.close()
 
 
-def _data(experiment: Experiment) -> Path:
-    return experiment.folder / experiment.spec.traffic.load_test.requests.data
+def _data(experiment: Experiment) -> Path | None:
+    """The rows that are replayed; None for live traffic."""
+    load_test = experiment.spec.traffic.load_test
+    return None if load_test is None else experiment.folder / load_test.requests.data
 
 
 def _digest(path: Path) -> str:

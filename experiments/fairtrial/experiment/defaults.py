@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from fairtrial.experiment.analysis import Analysis
+from fairtrial.experiment.live import Live
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.strategy import Canary
@@ -45,6 +46,8 @@ def _idle(part: BaseModel, name: str) -> bool:
     """What has no effect: the margin of the role that a metric does not have, a design that is not used."""
     if isinstance(part, Analysis) and name in ("looks", "spending"):
         return part.method != "groupSequential"
+    if isinstance(part, Live):
+        return name == ("feedback_window" if part.source == "prometheus" else "scrape_interval")
     if isinstance(part, Canary):
         return part.steps is not None
     return isinstance(part, Metric) and name == (

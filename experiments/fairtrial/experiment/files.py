@@ -12,6 +12,7 @@ from fairtrial.experiment.traffic import DEFAULT_DATA
 from fairtrial.experiment.wording import Mistake
 
 _DATA: Path = ("spec", "traffic", "loadTest", "requests", "data")
+_LIVE: Path = ("spec", "traffic", "live")
 
 
 def missing_files(data: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
@@ -29,6 +30,8 @@ def missing_files(data: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
         for key, what in (("publicKey", "public key"), ("certificates", "file of certificates")):
             yield from _missing(data, (*arm, "signature", key), folder, what)
     yield from _missing(data, ("spec", "deployment"), folder, "SeldonDeployment")
+    if _at(data, _LIVE) is not None:
+        return
     if _at(data, _DATA) is None and isinstance(data.get("spec"), dict):
         if not (folder / DEFAULT_DATA).exists():
             why = f"there is no {folder / DEFAULT_DATA}, the default; say where the held-out data is"

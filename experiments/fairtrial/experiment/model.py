@@ -11,6 +11,12 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 from fairtrial.experiment.analysis import Abort, Analysis
 from fairtrial.experiment.arms import Baseline, Candidate
 from fairtrial.experiment.base import DnsLabel, Mistake, Part, raise_mistakes
+from fairtrial.experiment.live_rules import (
+    looked_at,
+    mistakes_of_live,
+    mistakes_of_metrics,
+    mistakes_of_users,
+)
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.promotion import Promotion
 from fairtrial.experiment.stickiness import Sticky
@@ -137,11 +143,14 @@ class Spec(Part):
     def _reaches_all(cls, traffic: Traffic, info: ValidationInfo) -> Traffic:
         strategy = _strategy(info)
         alone = strategy.without_users if strategy is not None else None
-        if alone is not None:
+        if traffic.live is not None:
+            if strategy is not None:
+                raise_mistakes(mistakes_of_live(strategy))
+        elif alone is not None:
             no_pairs = f"{alone} sends no users to the candidate, so that only replayed pairs can judge it"
-            if not traffic.load_test.paired:
+            if not traffic.driven.paired:
                 raise_mistakes([(("loadTest", "paired"), no_pairs)])
-            if traffic.load_test.split_share == 1:
+            if traffic.driven.split_share == 1:
                 raise_mistakes([(("loadTest", "splitShare"), f"{no_pairs}; 100% leaves none")])
         return traffic
 
@@ -164,23 +173,32 @@ class Spec(Part):
             raise_mistakes(mistakes_of_reward(strategy.bandit, metrics))
         return metrics
 
+    @field_validator("metrics")
+    @classmethod
+    def _told_by_the_source(cls, metrics: tuple[Metric, ...], info: ValidationInfo) -> tuple[Metric, ...]:
+        traffic = info.data.get("traffic")
+        if isinstance(traffic, Traffic) and traffic.live is not None:
+            raise_mistakes(mistakes_of_metrics(traffic.live, metrics))
+        return metrics
+
     @field_validator("analysis")
     @classmethod
     def _within_horizon(cls, analysis: Analysis, info: ValidationInfo) -> Analysis:
         traffic = info.data.get("traffic")
         if isinstance(traffic, Traffic):
-            horizon = traffic.load_test.max_duration
-            if analysis.unit == "user" and traffic.load_test.requests.unit is None:
-                raise_mistakes(
-                    [(("unit",), "say which column names the user: traffic.loadTest.requests.unit")]
-                )
+            live, horizon = traffic.live, traffic.bounds.max_duration
+            if live is not None:
+                analysis = looked_at(analysis, live)
+            if analysis.unit == "user":
+                raise_mistakes(mistakes_of_users(traffic))
+            kind = "loadTest" if live is None else "live"
             strategy = _strategy(info)
             if analysis.unit == "user" and strategy is not None and strategy.bandit is not None:
                 raise_mistakes(
                     [(("unit",), "a bandit moves users from arm to arm with each division; judge by request")]
                 )
             raise_mistakes(
-                ((name,), "not shorter than traffic.loadTest.maxDuration: nothing would be judged")
+                ((name,), f"not shorter than traffic.{kind}.maxDuration: nothing would be judged")
                 for name, seconds in (("warmUp", analysis.warm_up), ("lookInterval", analysis.look_interval))
                 if not isinstance(seconds, str) and seconds >= horizon
             )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from fairtrial.experiment.base import Mistake, Part, Whole, raise_mistakes
+from fairtrial.experiment.live import Live
 from fairtrial.experiment.quantity_types import Duration, Fraction, Rate
 
 DEFAULT_DATA = "holdout.parquet"
@@ -115,11 +116,44 @@ class LoadTest(Part):
         return self
 
 
-class Traffic(Part):
-    """The kind of traffic the trial is held on."""
+def _unless_live(data: dict[str, Any]) -> LoadTest | None:
+    return None if data.get("live") is not None else LoadTest()
 
-    load_test: LoadTest = Field(
-        default_factory=LoadTest,
+
+class Traffic(Part):
+    """The kind of traffic the trial is held on: a load test, or users' own requests."""
+
+    model_config = ConfigDict(json_schema_extra={"not": {"required": ["live", "loadTest"]}})
+
+    live: Live | None = Field(
+        default=None,
+        description="Users' own requests, as they come. Default: none, a load test is driven.",
+        examples=[{"source": "requestLog", "collector": "http://fairtrial-collector:8080"}],
+    )
+    load_test: LoadTest | None = Field(
+        default_factory=_unless_live,
         description="Load from held-out data, driven by Locust.",
         examples=[{"arrivalRate": "100/s"}],
     )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.live is not None and self.load_test is not None:
+            raise_mistakes([(("live",), "loadTest is said already; choose one of the two")])
+        return self
+
+    @property
+    def driven(self) -> LoadTest:
+        """The load test, where there is one."""
+        assert self.load_test is not None, "live traffic is not driven"
+        return self.load_test
+
+    @property
+    def bounds(self) -> LoadTest | Live:
+        """What says how long the trial lasts at most."""
+        return self.live if self.live is not None else self.driven
+
+    @property
+    def paired(self) -> bool:
+        """Whether rows are replayed to both arms."""
+        return self.load_test is not None and self.load_test.paired

@@ -105,6 +105,8 @@ _PATTERNS = {
     r"^[A-Za-z][A-Za-z0-9_-]*$": "a name of letters, digits, dashes and underscores",
     r"^[A-Za-z_][A-Za-z0-9_.]*$": "a server's name such as SKLEARN_SERVER or package.Class",
     r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$": "the name of an HTTP header",
+    r"^https?://[^\s/?#@]+(/[^\s?#]*)?$": "an address such as http://host:8080",
+    r"^[A-Za-z0-9_.-]+$": "`id`, or a name of letters, digits, dots, dashes and underscores",
 }
 
 

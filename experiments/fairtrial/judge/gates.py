@@ -73,6 +73,8 @@ def gates(spec: JudgeSpec, evidence: Evidence, candidate: str, ratio: SampleRati
         made.append(_warm_up(spec, evidence))
     if spec.full_cycle > 0:
         made.append(_full_cycle(spec, evidence))
+    if spec.last_segment is not None:
+        made.append(_last_step(evidence, candidate, spec.last_segment))
     broken = _broken_baseline(spec, evidence)
     return (*made, broken) if broken else tuple(made)
 
@@ -141,6 +143,19 @@ def _full_cycle(spec: JudgeSpec, evidence: Evidence) -> Gate:
         "fullCycle",
         seen >= spec.full_cycle,
         f"{seconds(seen)} of a full cycle of {seconds(spec.full_cycle)} were seen.",
+    )
+
+
+def _last_step(evidence: Evidence, candidate: str, segment: str) -> Gate:
+    """What holds at a tenth of the users' requests need not hold at the weight that comes before all."""
+    arm = evidence.arm(candidate)
+    answered = sum(
+        int(row[arm])
+        for stratum, row in zip(evidence.strata, evidence.requests, strict=True)
+        if stratum.segment == segment
+    )
+    return Gate(
+        "lastStep", answered > 0, f"{candidate} has answered {count(answered)} requests in {segment}."
     )
 
 

@@ -86,5 +86,6 @@ class JudgeSpec:
     weights: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     """Segment -> arm -> fraction of the split's traffic that it should have had."""
     full_cycle: float = 0.0  # seconds that must have been seen before a promotion
+    last_segment: str | None = None  # no promotion before the candidate has answered in it
     sample_ratio_alpha: float = 0.001
     abort_error_rate: float | None = None  # a candidate's error rate that ends the run at once

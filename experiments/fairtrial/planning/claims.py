@@ -15,14 +15,19 @@ from fairtrial.judge.spec import JudgeSpec, Kind, Margin, Method, MetricSpec, Ro
 #: and a regression that anyone can see should not have to wait for that.
 _BATCHES_PER_RUN = 240
 _BATCH_SECONDS = (0.25, 1.0)
+#: The tables of a day that is cut into seconds would not fit the memory.
+_MOST_BATCHES = 4096
 
 
 def claims_of(
     experiment: Experiment, steps: Sequence[Step], rows: int, users: int | None = None
 ) -> JudgeSpec:
-    """The judge's spec; `rows` is how many distinct rows the data has, `users` how many users they are of."""
+    """The judge's spec; `rows` is how many distinct rows the data has, `users` how many users they are of.
+
+    Live traffic replays no rows.
+    """
     spec = experiment.spec
-    load, analysis = spec.traffic.load_test, spec.analysis
+    longest_run, analysis = spec.traffic.bounds.max_duration, spec.analysis
     shortest, longest = _BATCH_SECONDS
     return JudgeSpec(
         baseline=spec.baseline.name,
@@ -35,18 +40,23 @@ def claims_of(
         planned_looks=(
             analysis.looks
             if method is Method.GROUP_SEQUENTIAL
-            else max(1, math.ceil(load.max_duration / analysis.look_interval))
+            else max(1, math.ceil(longest_run / analysis.look_interval))
         ),
         look_interval=analysis.look_interval,
-        batch_seconds=min(longest, max(shortest, load.max_duration / _BATCHES_PER_RUN)),
+        batch_seconds=max(
+            min(longest, max(shortest, longest_run / _BATCHES_PER_RUN)), longest_run / _MOST_BATCHES
+        ),
         warm_up=analysis.warm_up if analysis.warm_up != "auto" else 0.0,
         auto_warm_up=analysis.warm_up == "auto",
         full_cycle=analysis.full_cycle,
         min_observations=analysis.min_requests,
-        max_duration=load.max_duration,
+        max_duration=longest_run,
         weights={
-            step.revision: {arm: percent / 100 for arm, percent in step.weights.items()} for step in steps
+            step.revision: {arm: percent / 100 for arm, percent in step.weights.items()}
+            for step in steps
+            if spec.traffic.live is None or step.shadow is None  # copies are requests that no weight gave
         },
+        last_segment=_last_segment(experiment, steps),
         abort_error_rate=spec.abort.error_rate if spec.abort else None,
     )
 
@@ -54,8 +64,8 @@ def claims_of(
 def _metric(
     metric: Metric, experiment: Experiment, steps: Sequence[Step], rows: int, users: int | None
 ) -> MetricSpec:
-    load, analysis = experiment.spec.traffic.load_test, experiment.spec.analysis
-    paired = load.paired and metric.scored and metric.quantile is None
+    traffic, analysis = experiment.spec.traffic, experiment.spec.analysis
+    paired = traffic.paired and metric.scored and metric.quantile is None
     by_unit = analysis.unit == "user" and metric.kind != "quantile" and not paired
     pairs, smaller_arm = horizon(experiment, steps)
     observations = pairs if paired else smaller_arm
@@ -63,6 +73,7 @@ def _metric(
         least = min(min(step.weights.values()) for step in foreseen(experiment, steps)) / 100
         # A user stays with an arm; where the split sends nobody to one, pairs bring all users to both.
         observations = min(observations, round(users * least) if least else users)
+    once = metric.scored and not by_unit and traffic.live is None
     return MetricSpec(
         name=metric.name,
         kind=Kind(metric.kind),
@@ -72,9 +83,9 @@ def _metric(
         margin=_margin(metric.margin),
         design_effect=_margin(metric.design_effect) if metric.design_effect else None,
         quantile=metric.quantile,
-        once_per_row=metric.scored and not by_unit,
+        once_per_row=once,
         paired=paired,
-        max_observations=max(1, min(observations, rows) if metric.scored and not by_unit else observations),
+        max_observations=max(1, min(observations, rows) if once else observations),
         slo=metric.slo,
         denominator=metric.denominator,
         covariate=metric.covariate,
@@ -84,13 +95,31 @@ def _metric(
 
 
 def horizon(experiment: Experiment, steps: Sequence[Step]) -> tuple[int, int]:
-    """(pairs, requests of the smaller arm) that the load will bring at most."""
-    load = experiment.spec.traffic.load_test
+    """(pairs, requests of the smaller arm) that the load will bring at most, or users are expected to."""
+    live = experiment.spec.traffic.live
+    if live is not None:
+        requests = live.expected_rate * live.max_duration
+        return 0, round(requests * min(min(shares(step).values()) for step in foreseen(experiment, steps)))
+    load = experiment.spec.traffic.driven
     arrivals = load.arrival_rate * load.max_duration
     share = load.split_share if load.paired else 1.0
     pairs = arrivals * (1 - share)
     least = min(min(step.weights.values()) for step in foreseen(experiment, steps)) / 100
     return round(pairs), round(pairs + arrivals * share * least)
+
+
+def shares(step: Step) -> dict[str, float]:
+    """The share of users' requests that each arm gets during a step, a shadow's copies included."""
+    found = {arm: percent / 100 for arm, percent in step.weights.items()}
+    if step.shadow is not None:
+        found[step.shadow.arm] = step.shadow.percent / 100
+    return found
+
+
+def _last_segment(experiment: Experiment, steps: Sequence[Step]) -> str | None:
+    """Users must have met the candidate at its last weight before it may have all of them."""
+    spec = experiment.spec
+    return steps[-1].revision if spec.traffic.live is not None and spec.strategy.canary is not None else None
 
 
 def foreseen(experiment: Experiment, steps: Sequence[Step]) -> Sequence[Step]:

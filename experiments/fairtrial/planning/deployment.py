@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fairtrial_graphs.build import Arm, Autoscaling, build, with_local_uris
 from fairtrial_graphs.seldon.text import ManifestError, read
 from fairtrial_graphs.seldon.types import SeldonDeployment
@@ -45,6 +47,7 @@ def _arm(experiment: Experiment, models: Models, name: str, arm: ExperimentArm) 
                 f"leave the implementation out, or name one of Fairtrial's"
             )
         parameters |= _signed_by(experiment, arm, arm.signature)
+    live = experiment.spec.traffic.live
     return Arm(
         name=name,
         model_uri=arm.model_uri,
@@ -55,6 +58,7 @@ def _arm(experiment: Experiment, models: Models, name: str, arm: ExperimentArm) 
         parameters=parameters,
         service_account=arm.service_account,
         env_secret=arm.env_secret,
+        logger_url=live.logger_url if live is not None else None,
     )
 
 
@@ -83,6 +87,21 @@ def _implementation(models: Models, arm: ExperimentArm) -> str:
     return models.server_of(arm.model_uri)
 
 
+def _check_logged(experiment: Experiment, deployment: SeldonDeployment, file: Path) -> None:
+    """Of an arm whose requests nobody logs nothing would ever be known. Raises UsageError."""
+    live = experiment.spec.traffic.live
+    if live is None or live.logger_url is None:
+        return
+    arms = {experiment.spec.baseline.name, *(candidate.name for candidate in experiment.spec.candidates)}
+    for predictor in deployment.spec.predictors:
+        loggers = [node.logger for _, node in predictor.graph.walk("") if node.logger is not None]
+        if predictor.name in arms and not any(logger.mode == "all" for logger in loggers):
+            raise UsageError(
+                f"{file}: no node of {predictor.name} logs its requests; traffic.live needs "
+                f"`logger: {{mode: all, url: {live.logger_url}}}` in its graph"
+            )
+
+
 def _by_hand(experiment: Experiment, path: str) -> SeldonDeployment:
     file = experiment.folder / path
     try:
@@ -93,4 +112,5 @@ def _by_hand(experiment: Experiment, path: str) -> SeldonDeployment:
     for arm in (experiment.spec.baseline, *experiment.spec.candidates):
         if arm.name not in names:
             raise UsageError(f"{file} has no predictor called {arm.name}; it has {', '.join(names)}")
+    _check_logged(experiment, deployment, file)
     return with_local_uris(deployment, file.parent.absolute())

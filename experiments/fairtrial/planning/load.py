@@ -15,6 +15,8 @@ from fairtrial.journal.folder import RunFolder
 
 def check_measured(experiment: Experiment) -> None:
     """Raises UsageError for a metric whose columns no load test measures, though recordings may have them."""
+    if experiment.spec.traffic.live is not None:
+        return  # the file's own rules say what a live source tells
     measured = {*SCHEMA.names, "error"}
     for metric in experiment.spec.metrics:
         for column in (metric.column, metric.denominator, metric.covariate):
@@ -28,7 +30,7 @@ def check_measured(experiment: Experiment) -> None:
 def load_plan(experiment: Experiment, serving: Serving, folder: RunFolder) -> LoadPlan:
     """The whole load, to be begun at the first arrival that is not recorded."""
     spec = experiment.spec
-    load = spec.traffic.load_test
+    load = spec.traffic.driven
     arms = [spec.baseline.name, *(candidate.name for candidate in spec.candidates)]
     first_arrival, first_part = next_arrival(folder.observations)
     requests = load.requests
@@ -62,4 +64,4 @@ def _sent_as(sticky: Sticky) -> UnitIn:
 
 
 def _says_target(experiment: Experiment) -> bool:
-    return "target" in experiment.spec.traffic.load_test.requests.model_fields_set
+    return "target" in experiment.spec.traffic.driven.requests.model_fields_set

@@ -13,7 +13,7 @@ from fairtrial.experiment.model import Experiment
 from fairtrial.judge.evidence import Evidence
 from fairtrial.judge.spec import JudgeSpec, Kind, MetricSpec
 from fairtrial.planning.assumed import assumed
-from fairtrial.planning.claims import foreseen, horizon
+from fairtrial.planning.claims import foreseen, horizon, shares
 from fairtrial.planning.power import ClaimPlan, Supply, plan_claims
 
 
@@ -60,13 +60,15 @@ def needs_of(
 def _variants(metric: MetricSpec, experiment: Experiment) -> list[MetricSpec]:
     """The metric as it is, and paired where it is not or unpaired where it is."""
     possible = metric.kind in (Kind.BINARY, Kind.MEAN) and not metric.by_unit and metric.covariate is None
-    if not possible or not metric.once_per_row or not experiment.spec.traffic.load_test.paired:
+    if not possible or not metric.once_per_row or not experiment.spec.traffic.paired:
         return [metric]
     return [metric, replace(metric, paired=not metric.paired)]
 
 
 def _supply(experiment: Experiment, steps: Sequence[Step], metric: MetricSpec, rows: int) -> Supply:
-    load = experiment.spec.traffic.load_test
+    if experiment.spec.traffic.live is not None:
+        return _live_supply(experiment, steps)
+    load = experiment.spec.traffic.driven
     pairs, smaller = horizon(experiment, steps)
     if metric.paired:
         most, share = pairs, 1.0
@@ -82,6 +84,18 @@ def _supply(experiment: Experiment, steps: Sequence[Step], metric: MetricSpec, r
         per_second=max(most, 1) / load.max_duration,
         share=share,
         bounded_by_rows=bounded,
+    )
+
+
+def _live_supply(experiment: Experiment, steps: Sequence[Step]) -> Supply:
+    _, smaller = horizon(experiment, steps)
+    larger = max(max(shares(step).values()) for step in foreseen(experiment, steps))
+    least = min(min(shares(step).values()) for step in foreseen(experiment, steps))
+    return Supply(
+        most=max(1, smaller),
+        per_second=max(smaller, 1) / experiment.spec.traffic.bounds.max_duration,
+        share=larger / (larger + least),
+        bounded_by_rows=False,
     )
 
 

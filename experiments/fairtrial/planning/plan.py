@@ -136,6 +136,19 @@ class Plan:
         return Route(revision, Sticky(sticky.header, cookie, sticky.key))
 
 
+def rows_of(experiment: Experiment) -> int:
+    """Rows that a load test replays; 0 for live traffic. Raises UsageError when they cannot be read."""
+    load_test = experiment.spec.traffic.load_test
+    return 0 if load_test is None else count_rows(experiment.folder / load_test.requests.data)
+
+
+def _users_of(experiment: Experiment) -> int | None:
+    load_test = experiment.spec.traffic.load_test
+    if load_test is None or load_test.requests.unit is None:
+        return None
+    return count_distinct(experiment.folder / load_test.requests.data, load_test.requests.unit)
+
+
 def plan_of(experiment: Experiment, models: Models | None = None) -> Plan:
     """A model that is elsewhere is fetched where its format is not said.
 
@@ -144,10 +157,7 @@ def plan_of(experiment: Experiment, models: Models | None = None) -> Plan:
     """
     models = models or Models(experiment.folder)
     steps = steps_of(experiment)
-    requests = experiment.spec.traffic.load_test.requests
-    data = experiment.folder / requests.data
-    users = count_distinct(data, requests.unit) if requests.unit is not None else None
-    claims = claims_of(experiment, steps, count_rows(data), users)
+    claims = claims_of(experiment, steps, rows_of(experiment), _users_of(experiment))
     deployment = deployment_of(experiment, models)
     for arm in (
         claims.baseline,

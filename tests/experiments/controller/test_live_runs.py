@@ -1,0 +1,89 @@
+"""Whole runs on live traffic: real models behind the executor and Envoy, real users, a real collector."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from experiments.collect.collectors import Collector, collecting
+from experiments.controller.users import Users
+from experiments.runs import (
+    FAIRTRIAL,
+    assert_no_orphans,
+    fairtrial,
+    journal_of,
+    observations,
+    only_run,
+)
+from fairtrial.journal.entries import Effect, Kind
+from servers.store.programs import free_port
+
+_FILE = """
+apiVersion: fairtrial.dev/v1alpha1
+kind: Experiment
+metadata: {{name: live}}
+spec:
+  baseline: {{name: v1, modelUri: models/v1}}
+  candidates: [{{name: v2, modelUri: models/v2}}]
+  strategy:
+    canary: {{steps: [{{setWeight: 20, minRequests: 20}}, {{setWeight: 50}}]}}
+  traffic:
+    live: {{source: requestLog, collector: "{url}", maxDuration: 60s, expectedRate: 80/s,
+           feedbackWindow: 1s, unit: customer}}
+  metrics:
+    - {{name: accuracy, minEffect: {effect}pp}}
+    - {{name: errorRate, maxRegression: 5pp}}
+  analysis: {{lookInterval: 500ms, minRequests: 20}}
+"""
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[Collector]:
+    with collecting(tmp_path / "evidence.db") as found:
+        yield found
+
+
+def _write(project: Path, collector: Collector, *, effect: int = 8) -> None:
+    (project / "experiment.yaml").write_text(_FILE.format(url=collector.url, effect=effect), encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_users_decide_and_a_killed_run_goes_on_where_it_was(quick_project: Path, collector: Collector):
+    _write(quick_project, collector)
+    port = free_port()
+    users = Users(port, collector.port, quick_project / "holdout.parquet", rate=80)
+    with users.at_work():
+        run = subprocess.Popen(
+            [*FAIRTRIAL, "run", "--port", str(port)], cwd=quick_project, stderr=subprocess.PIPE, text=True
+        )
+        deadline = time.monotonic() + 60
+        while not list(quick_project.glob("runs/*/observations/part-000003.parquet")):
+            assert run.poll() is None, run.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        run.send_signal(signal.SIGKILL)
+        run.communicate()
+        assert_no_orphans(only_run(quick_project))
+        resumed = fairtrial("resume", "--port", str(port), cwd=quick_project)
+
+    assert resumed.returncode == 0, resumed.stderr
+    folder = only_run(quick_project)
+    verdict = json.loads((folder / "verdict.json").read_text())
+    assert verdict["verdict"] == "PROMOTE"
+    seen = observations(folder)
+    assert len(set(seen.column("id").to_pylist())) == seen.num_rows
+    assert seen.column("sequence").to_pylist() == list(range(1, seen.num_rows + 1))
+    assert {"step-1", "step-2"} <= set(seen.column("segment").to_pylist())
+    assert fairtrial("replay", folder, cwd=quick_project).returncode == 0
+    judged = fairtrial("judge", "--data", folder / "observations", "--output", "json", cwd=quick_project)
+    assert json.loads(judged.stdout)["metrics"] == verdict["metrics"]
+    assert fairtrial("explain", folder, cwd=quick_project).returncode == 0
+    shifts = [
+        entry for entry in journal_of(folder) if entry.kind is Kind.DONE and entry.effect is Effect.SHIFT
+    ]
+    assert shifts, "promoted from the last step"
