@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from fairtrial.controller.segments import labelled
 from fairtrial.evidence.sources import PartsFolder
 from fairtrial.journal.entries import Kind
 from fairtrial.journal.folder import RunFolder
@@ -71,6 +72,8 @@ class Replay:
 def replay(folder: RunFolder, journal: Journal, plan: Plan) -> Replay:
     """Judge the run's observations again. Raises UsageError if they cannot be read."""
     then = [entry.body["verdict"] for entry in journal.entries(Kind.LOOK)]
-    judged = judge_stream(plan.claims, PartsFolder(folder.observations).batches())
+    effects = journal.entries(Kind.DONE, Kind.INTENDED)
+    observed = (labelled(batch, effects) for batch in PartsFolder(folder.observations).batches())
+    judged = judge_stream(plan.claims, observed)
     now = [verdict_to_dict(verdict) for judgement in judged for verdict in judgement.verdicts]
     return Replay(folder.id, then, now[: max(len(then), 1)])

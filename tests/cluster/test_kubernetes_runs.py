@@ -124,6 +124,7 @@ def test_a_better_candidate_is_promoted_with_the_baselines_capacity(project: Pro
     assert cloud.served["wine-v1"] > 0
     verdict = json.loads((only_run(project.folder) / "verdict.json").read_text("utf-8"))
     assert verdict["verdict"] == "PROMOTE"
+    assert verdict["sampleRatio"] is not None, "requests through the split are told apart by when they came"
 
 
 def test_a_candidate_that_never_is_ready_leaves_the_baseline(

@@ -62,7 +62,7 @@ class Prometheus:
         steps = min(_MOST, math.floor((known - start) / self._interval + 1e-9))
         if steps < 1:
             return Reading(observations_of(Scrapes(np.zeros(0), {}, {})))
-        moments = start + self._interval * np.arange(1, steps + 1)
+        moments = start + self._interval * np.arange(1, steps + 1, dtype=np.float64)
         before = self._ask("query", query=f"last_over_time({self._selector}[{_MEMORY}])", time=f"{start:.3f}")
         counted = self._ask(
             "query_range",

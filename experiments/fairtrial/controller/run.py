@@ -24,8 +24,9 @@ from fairtrial.controller.live_feed import LiveFeed
 from fairtrial.controller.live_sources import live_source
 from fairtrial.controller.load_session import Load, LoadSession, StartableLoad
 from fairtrial.controller.progression import Position, Step
-from fairtrial.controller.segments import Segments
+from fairtrial.controller.segments import Segments, labelled
 from fairtrial.errors import AbortedError, InterferedError, NotReadyError
+from fairtrial.evidence.arrow import Tabular
 from fairtrial.evidence.sources import read_part
 from fairtrial.experiment.live import Live
 from fairtrial.experiment.quantities import format_duration
@@ -126,7 +127,7 @@ class Controller:
     def _catch_up(self) -> Verdict | None:
         """Judge what an earlier process recorded."""
         for path in parts_from(self._folder.observations, 0):
-            final = self._take(self._judging.feed(read_part(path)))
+            final = self._take(self._judging.feed(self._labelled(read_part(path))))
             if final is not None:
                 return final
         return None
@@ -155,7 +156,7 @@ class Controller:
         live = self._plan.experiment.spec.traffic.live
         self._console.phase("sending requests" if live is None else "watching users' requests")
         for table in session.batches():
-            final = self._take(self._judging.feed(table))
+            final = self._take(self._judging.feed(self._labelled(table)))
             if final is not None:
                 return final
         final = self._take(self._judging.close())
@@ -246,6 +247,9 @@ class Controller:
             if self._judging.done:
                 return self._judging.outcome
         return None
+
+    def _labelled(self, observations: Tabular) -> Tabular:
+        return labelled(observations, self._journal.entries(Kind.DONE, Kind.INTENDED))
 
     def _record(self, verdict: Verdict) -> bool:
         """Journal a look; False if an earlier process had. Raises JournalError if it saw another verdict."""

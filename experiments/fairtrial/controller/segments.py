@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import pyarrow as pa
 
-from fairtrial.evidence.arrow import FloatArray
+from fairtrial.evidence.arrow import FloatArray, Tabular
 from fairtrial.journal.entries import Effect, Entry, Kind
 
 #: Clocks differ, and proxies take a moment to follow: so long after a change nothing is said.
@@ -33,3 +34,20 @@ class Segments:
         """The label of each time, seconds since the epoch."""
         labels = [None, *self._labels]
         return [labels[place] for place in np.searchsorted(self._starts, times, side="right").tolist()]
+
+
+def labelled(observations: Tabular, entries: Iterable[Entry]) -> Tabular:
+    """Observations with a label for requests through a split whose answers carry none, as those of Istio's.
+
+    The journal only ever grows at times after what was observed by then, so that these labels never change.
+    """
+    at = observations.schema.get_field_index("segment")
+    if at < 0:
+        return observations
+    said = np.array(observations["segment"].to_pylist(), object)
+    unlabelled = (said == "") & (np.array(observations["arm"].to_pylist(), object) != "")
+    if not unlabelled.any():
+        return observations
+    times = np.array(observations["time"].to_pylist(), np.float64)[unlabelled]
+    said[unlabelled] = [label or "" for label in Segments(entries).at(times)]
+    return observations.set_column(at, "segment", pa.array(said.tolist(), pa.string()))
