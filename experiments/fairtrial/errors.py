@@ -41,6 +41,11 @@ class NotReadyError(FairtrialError):
 
     exit_code = ExitCode.NOT_READY
 
+    def __init__(self, message: str, *, arm: str | None = None) -> None:
+        """arm: whose fault it is, where that is known."""
+        super().__init__(message)
+        self.arm = arm
+
 
 class UnsafeModelError(FairtrialError):
     """A model file that could run code when loaded."""

@@ -137,7 +137,11 @@ class Controller:
         if self._registry is not None:
             self._console.phase("asking whether the model registry answers")
             self._registry.check()
-        self._console.phase("starting the model servers and the proxy")
+        self._console.phase(
+            "bringing the arms to the cluster"
+            if self._backend.outlives_run
+            else "starting the model servers and the proxy"
+        )
         with effect(self._journal, Effect.DEPLOY, **_told(step)):
             serving = self._apply(self._plan.at_step(self._position.step))
         self._deployed = True
@@ -281,7 +285,9 @@ class Controller:
             return self._backend.apply(*wanted, self._console.phase)
         except Interfered as error:
             raise InterferedError(str(error)) from error
-        except (NotReady, Unsupported, ServerError) as error:
+        except NotReady as error:
+            raise NotReadyError(str(error), arm=error.predictor) from error
+        except (Unsupported, ServerError) as error:
             raise NotReadyError(str(error)) from error
 
     def _release(self) -> None:

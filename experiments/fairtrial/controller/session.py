@@ -185,9 +185,11 @@ def _run(
             except AbortedError:
                 controller.return_to_baseline()
                 raise
-            except NotReadyError:
-                if backend.outlives_run:
-                    _leave_the_baseline(controller, console)
+            except NotReadyError as error:
+                # Arms that never got ready must not stay on a cluster; but where the baseline itself is not
+                # ready, there is nothing to return to.
+                if backend.outlives_run and error.arm != plan.baseline:
+                    _return_to_baseline(controller, console)
                 raise
             console.phase("writing the report")
             _leave_documents(verdict, controller.finals, folder, journal)
@@ -196,8 +198,7 @@ def _run(
                 _serve_until_interrupted(controller, console)
 
 
-def _leave_the_baseline(controller: Controller, console: Console) -> None:
-    """Arms that never got ready must not stay on a cluster."""
+def _return_to_baseline(controller: Controller, console: Console) -> None:
     try:
         controller.return_to_baseline()
     except FairtrialError as error:

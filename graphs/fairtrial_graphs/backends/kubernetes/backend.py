@@ -184,7 +184,10 @@ class KubernetesBackend:
             now = self._clock()
             if now > deadline:
                 blind = f" ({self._observer.trouble})" if self._observer.trouble else ""
-                raise NotReady(f"not ready after {self._ready_timeout:g} s: {why}{blind}")
+                called = why.partition(": ")[0]
+                predictor = called if called in vigil.predictors else None
+                sentence = f"not ready after {self._ready_timeout:g} s: {why}{blind}"
+                raise NotReady(sentence, predictor=predictor)
             if now - told_at >= (1.0 if why != told else _TOLD_EVERY):
                 progress(why)
                 told, told_at = why, now

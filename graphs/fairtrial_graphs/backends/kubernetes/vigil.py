@@ -30,6 +30,11 @@ class Vigil:
         """Whether anything was applied yet."""
         return self._applied is not None
 
+    @property
+    def predictors(self) -> list[str]:
+        """Names of what was applied."""
+        return [each["name"] for each in self._applied["spec"]["predictors"]] if self._applied else []
+
     def remember(self, wanted: Mapping[str, Any], stands: Mapping[str, Any]) -> None:
         """This was applied, and that is how the server has it."""
         self._applied = wanted
@@ -68,14 +73,14 @@ class Vigil:
         self._generation = generation
 
     def _restarted(self) -> Iterator[Incident]:
-        assert self._applied is not None
         namespace, name = self._where
         now = restarts(self._observer.of_deployment(POD, namespace, name))
         for key, (count, why) in now.items():
             if count > self._restarts.get(key, (0, ""))[0]:
                 pod, container = key
-                names = [each["name"] for each in self._applied["spec"]["predictors"]]
-                predictor = next((each for each in names if pod.startswith(f"{name}-{each}-")), None)
+                predictor = next(
+                    (each for each in self.predictors if pod.startswith(f"{name}-{each}-")), None
+                )
                 yield Incident(
                     predictor, f"container {container} of {pod} was restarted: {why}", restarted=True
                 )
