@@ -47,10 +47,14 @@ class Given:
     until: int  # microseconds since the epoch; what was asked before and is known by now has been given out
 
 
+class NeverGiven(ValueError):
+    """The reader has a number that this store has not come to."""
+
+
 def give(connection: Connection, wanted: Wanted, now: int) -> Given:
     """Number what is due, and give out what comes after the reader's number.
 
-    now: microseconds since the epoch.
+    now: microseconds since the epoch. Raises NeverGiven.
     """
     closed = _close(connection, wanted, now)
     query = (
@@ -64,6 +68,13 @@ def give(connection: Connection, wanted: Wanted, now: int) -> Given:
         .limit(wanted.limit)
     )
     rows = sorted(fetch(connection, query), key=itemgetter(0))
+    if not rows and wanted.after:
+        last = select(DEPLOYMENTS.c.last).where(DEPLOYMENTS.c.deployment == wanted.deployment)
+        if wanted.after > (connection.execute(last).scalar() or 0):
+            raise NeverGiven(
+                f"observation {wanted.after} of {wanted.deployment} was never given out: this is another "
+                "store than the one that was read from"
+            )
     cursor = rows[-1][0] if rows else wanted.after
     whole = closed < wanted.limit and len(rows) < wanted.limit
     until = now - wanted.grace if whole else (rows[-1][3] if rows else wanted.since)

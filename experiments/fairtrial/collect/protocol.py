@@ -15,6 +15,7 @@ from typing import Any
 import httptools
 
 _MOST_OPEN = 64  # requests of one connection without an answer, before it is read on
+_MOST_HEAD = 64 << 10  # bytes of an address and headers
 _TEXT = "text/plain; charset=utf-8"
 
 
@@ -96,6 +97,15 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, f"this is no HTTP request: {error}")
 
+    def pause_writing(self) -> None:
+        """Whoever does not read what is answered is not read on either."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None and not self._paused:
+            self._transport.resume_reading()
+
     def close_when_idle(self) -> None:
         """End it at once, or with the answers that are owed."""
         self._refusing = True
@@ -106,9 +116,11 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         self._url += url
+        self._note_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers[name.lower().decode("latin-1")] = value.decode("utf-8", "replace")
+        self._note_head(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
         if self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
@@ -160,6 +172,12 @@ class Connection(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
 
+    def _note_head(self, more: int) -> None:
+        self._head += more
+        if self._head > _MOST_HEAD:
+            self._headers.clear()
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a head has at most {_MOST_HEAD} bytes")
+
     def _refuse(self, status: int, sentence: str) -> None:
         """Answer after what is owed, and read no more."""
         if self._refusing:
@@ -173,7 +191,7 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
-        self._length = 0
+        self._length = self._head = 0
 
 
 def _encoded(response: Response, *, close: bool) -> bytes:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from fairtrial.clock import Clock
 from fairtrial.collect.events import Event, Feedback
-from fairtrial.collect.giving import Given, Wanted, give
+from fairtrial.collect.giving import Given, NeverGiven, Wanted, give
 from fairtrial.collect.store import Told, add_feedback, add_halves
 from fairtrial.collect.upkeep import bury, let_go, note_gap, say_alive
 
@@ -176,6 +176,8 @@ class Writer:
     def _give(self, wanted: Wanted) -> Given | Refused:
         try:
             given = self._transaction(lambda connection: give(connection, wanted, self._now()))
+        except NeverGiven as error:
+            return Refused(str(error), for_good=True)
         except SQLAlchemyError as error:
             return Refused(_told(error))
         self.counts.given += len(given.rows)
@@ -191,7 +193,7 @@ class Writer:
                 break
             except SQLAlchemyError as error:
                 self.counts.failed_transactions += 1
-                if next(attempts) == _ATTEMPTS or not _is_of_another(error):
+                if next(attempts) == _ATTEMPTS or not _is_passing(error):
                     raise
         self.counts.transactions += 1
         self.counts.seconds += time.monotonic() - began
@@ -216,8 +218,14 @@ def _is_of_the_data(error: DBAPIError) -> bool:
     return isinstance(error, DataError | IntegrityError)
 
 
-def _is_of_another(error: SQLAlchemyError) -> bool:
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _OF_ANOTHER
+def _is_passing(error: SQLAlchemyError) -> bool:
+    """Whether the same may go well at once: another was in the way, or the connection had been cut.
+
+    Nothing goes wrong if it went well before and only the answer was lost: all can be told twice.
+    """
+    if not isinstance(error, DBAPIError):
+        return False
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _OF_ANOTHER
 
 
 def _told(error: SQLAlchemyError) -> str:

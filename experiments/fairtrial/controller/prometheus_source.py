@@ -21,6 +21,7 @@ from fairtrial.clock import Clock
 from fairtrial.controller.live_feed import ProviderError, Reading
 from fairtrial.controller.scrapes import ARM_LABELS, Labels, Scrapes, edges_of, observations_of
 from fairtrial.errors import UsageError
+from fairtrial.evidence.arrow import FloatArray
 
 _TIMEOUT = 10.0  # seconds
 _MOST = 240  # moments of one reading
@@ -122,7 +123,7 @@ def _labels(metric: dict[str, str]) -> Labels:
     return frozenset((name, value) for name, value in metric.items() if name != "__name__")
 
 
-def _at(moments: np.ndarray[tuple[int, ...], np.dtype[np.float64]], values: Sequence[Any]) -> Any:
+def _at(moments: FloatArray, values: Sequence[Any]) -> FloatArray:
     """[T] the values at the moments, NaN where there is none."""
     found = {round(float(at), 3): float(value) for at, value in values}
     return np.array([found.get(round(float(moment), 3), np.nan) for moment in moments])

@@ -299,7 +299,7 @@ class Controller:
     def _next_load(self, serving: Serving) -> Load:
         live = self._plan.experiment.spec.traffic.live
         if live is not None:
-            return self._next_feed(live)
+            return self._next_feed(live, serving)
         wanted = load_plan(self._plan.experiment, serving, self._folder)
         load = self._new_load(wanted)
         with effect(
@@ -308,11 +308,11 @@ class Controller:
             load.start()
         return load
 
-    def _next_feed(self, live: Live) -> Load:
+    def _next_feed(self, live: Live, serving: Serving) -> Load:
         began = done(self._journal, Effect.DEPLOY)
         assert began is not None, "nothing is read before it is served"
         feed = LiveFeed(
-            live_source(self._plan, self._clock, since=began.time),
+            live_source(self._plan, serving, self._clock, since=began.time),
             live,
             self._folder.observations,
             self._clock,

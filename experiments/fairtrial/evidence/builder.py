@@ -109,6 +109,7 @@ class EvidenceBuilder:
                 np.int64,
             ),
             excluded=excluded,
+            weaknesses=self._spec.weaknesses,
         )
         for sums in self._sums:
             sums.write(evidence)

@@ -88,4 +88,5 @@ class JudgeSpec:
     full_cycle: float = 0.0  # seconds that must have been seen before a promotion
     last_segment: str | None = None  # no promotion before the candidate has answered in it
     sample_ratio_alpha: float = 0.001
+    weaknesses: tuple[str, ...] = ()  # what every verdict says of where the observations come from
     abort_error_rate: float | None = None  # a candidate's error rate that ends the run at once

@@ -57,6 +57,7 @@ def claims_of(
             if spec.traffic.live is None or step.shadow is None  # copies are requests that no weight gave
         },
         last_segment=_last_segment(experiment, steps),
+        weaknesses=_weaknesses(experiment),
         abort_error_rate=spec.abort.error_rate if spec.abort else None,
     )
 
@@ -120,6 +121,17 @@ def _last_segment(experiment: Experiment, steps: Sequence[Step]) -> str | None:
     """Users must have met the candidate at its last weight before it may have all of them."""
     spec = experiment.spec
     return steps[-1].revision if spec.traffic.live is not None and spec.strategy.canary is not None else None
+
+
+def _weaknesses(experiment: Experiment) -> tuple[str, ...]:
+    live = experiment.spec.traffic.live
+    if live is None or live.source != "prometheus":
+        return ()
+    return (
+        "The evidence is from histograms, which is weaker than from single requests: latencies are taken to "
+        "be spread evenly between two edges, slower ones than the last edge as twice that, and failed "
+        "requests to be as slow as they were.",
+    )
 
 
 def foreseen(experiment: Experiment, steps: Sequence[Step]) -> Sequence[Step]:

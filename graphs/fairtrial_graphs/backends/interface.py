@@ -78,6 +78,7 @@ class Serving:
     url: str  # base URL of the split
     arms: Mapping[str, ArmEndpoint]  # by predictor name
     revision: str
+    namespace: str | None = None  # where it is on a cluster
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,12 @@ class Postgres:
         assert _INITDB is not None
         argv = [
             str(Path(_INITDB).with_name("postgres")), "-D", str(self.home / "data"), "-h", "127.0.0.1",
-            "-p", str(self.port), "-k", str(self.home),
+            "-p", str(self.port), "-k", str(self.home), "-c", "fsync=off",
         ]  # fmt: skip
         how = {"user": "postgres"} if os.geteuid() == 0 else {}
         with running(argv, answers(self.port), self.home, **how) as process:
             yield process
-            process.send_signal(signal.SIGINT)  # at once, whoever is connected
+            process.send_signal(signal.SIGQUIT)  # at once, whoever is connected
             process.wait(20)
 
 

@@ -226,6 +226,7 @@ def test_requests_of_one_connection_are_answered_in_their_order(shared: Collecto
     ("sent", "status"),
     [
         (b"what is this\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n" + b"X-Long: %s\r\n" % (b"x" * 1000) * 100 + b"\r\n", 431),
         (b"POST / HTTP/1.1\r\nContent-Length: 20000000\r\n\r\n" + b"x" * 17_000_000, 413),
     ],
 )
@@ -235,7 +236,7 @@ def test_what_is_no_request_is_answered_and_the_connection_ends(shared: Collecto
             connection.sendall(sent)
             answered = b"".join(iter(lambda: connection.recv(65536), b""))
         except ConnectionError:  # it was closed while we were sending
-            answered = b"HTTP/1.1 413"
+            answered = b"HTTP/1.1 %d" % status
     assert answered.startswith(b"HTTP/1.1 %d" % status)
     assert shared.ask("GET", "/healthz").status == 200
 

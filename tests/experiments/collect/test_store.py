@@ -10,7 +10,7 @@ import pytest
 from experiments.collect.collectors import NOON
 from fairtrial.collect.database import open_database
 from fairtrial.collect.events import Feedback, Half
-from fairtrial.collect.giving import GIVEN, Given, Wanted, give
+from fairtrial.collect.giving import GIVEN, Given, NeverGiven, Wanted, give
 from fairtrial.collect.store import Fate, add_feedback, add_halves
 from fairtrial.collect.tables import EXCHANGES, FEEDBACK, GAPS
 from fairtrial.collect.upkeep import bury, let_go, note_gap, say_alive
@@ -105,6 +105,16 @@ def test_pages_are_as_long_as_asked_for_and_miss_nothing(engine: Engine):
         found += named(rows, "request_id")
         after = given.cursor
     assert found == [(f"r{n:03}",) for n in range(95)]
+
+
+def test_a_reader_of_another_store_is_told_so_rather_than_given_nothing(engine: Engine):
+    add(engine, request("r"))
+    assert read(engine).cursor == 1
+    assert read(engine, after=1).rows == []
+    with pytest.raises(
+        NeverGiven, match="observation 7 of team/wine was never given out: this is another store"
+    ):
+        read(engine, after=7)
 
 
 def test_a_truth_counts_once_whether_it_comes_before_or_after_its_request(engine: Engine):

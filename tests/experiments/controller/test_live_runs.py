@@ -52,7 +52,8 @@ def _write(project: Path, collector: Collector, *, effect: int = 8) -> None:
     (project / "experiment.yaml").write_text(_FILE.format(url=collector.url, effect=effect), encoding="utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.slow  # models, users, and a run from its beginning to its end
 def test_users_decide_and_a_killed_run_goes_on_where_it_was(quick_project: Path, collector: Collector):
     _write(quick_project, collector)
     port = free_port()
@@ -61,11 +62,7 @@ def test_users_decide_and_a_killed_run_goes_on_where_it_was(quick_project: Path,
         run = subprocess.Popen(
             [*FAIRTRIAL, "run", "--port", str(port)], cwd=quick_project, stderr=subprocess.PIPE, text=True
         )
-        deadline = time.monotonic() + 60
-        while not list(quick_project.glob("runs/*/observations/part-000003.parquet")):
-            assert run.poll() is None, run.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        _await_part(quick_project, run, 3)
         run.send_signal(signal.SIGKILL)
         run.communicate()
         assert_no_orphans(only_run(quick_project))
@@ -87,3 +84,46 @@ def test_users_decide_and_a_killed_run_goes_on_where_it_was(quick_project: Path,
         entry for entry in journal_of(folder) if entry.kind is Kind.DONE and entry.effect is Effect.SHIFT
     ]
     assert shifts, "promoted from the last step"
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.slow  # models, users and a collector that comes back
+def test_a_collector_that_is_killed_is_waited_for_and_blamed_on_nobody(
+    quick_project: Path, collector: Collector
+):
+    _write(quick_project, collector, effect=0)
+    text = (quick_project / "experiment.yaml").read_text()
+    text = text.replace("models/v1", "models/old").replace("models/v2", "models/v1")
+    (quick_project / "experiment.yaml").write_text(
+        text.replace("models/old", "models/v2")
+    )  # a worse candidate
+    port = free_port()
+    users = Users(port, collector.port, quick_project / "holdout.parquet", rate=30)
+    with users.at_work():
+        run = subprocess.Popen(
+            [*FAIRTRIAL, "run", "--port", str(port)], cwd=quick_project, stderr=subprocess.PIPE, text=True
+        )
+        _await_part(quick_project, run, 1)
+        collector.end(signal.SIGKILL)
+        time.sleep(2.0)  # users go on, and their requests are logged to nobody
+        assert run.poll() is None
+        collector.start()
+        _, told = run.communicate(timeout=100)
+
+    assert run.returncode == 10, told
+    folder = only_run(quick_project)
+    incidents = [entry.body["message"] for entry in journal_of(folder) if entry.kind is Kind.INCIDENT]
+    assert any("does not answer" in said and "the run waits" in said for said in incidents), incidents
+    assert any(said.startswith(f"the collector at {collector.url} answers again") for said in incidents)
+    seen = observations(folder)
+    assert set(seen.column("status").to_pylist()) == {200}
+    assert len(set(seen.column("id").to_pylist())) == seen.num_rows
+    assert fairtrial("replay", folder, cwd=quick_project).returncode == 0
+
+
+def _await_part(project: Path, run: subprocess.Popen[str], number: int) -> None:
+    deadline = time.monotonic() + 60
+    while not list(project.glob(f"runs/*/observations/part-{number:06d}.parquet")):
+        assert run.poll() is None, run.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

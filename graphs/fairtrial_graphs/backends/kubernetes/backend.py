@@ -244,7 +244,8 @@ class KubernetesBackend:
             )
             for predictor in deployment.spec.predictors
         }
-        return Serving(self._addresses.of_split(deployment, self._route), arms, route.revision)
+        split = self._addresses.of_split(deployment, self._route)
+        return Serving(split, arms, route.revision, self._namespace)
 
 
 @contextmanager
