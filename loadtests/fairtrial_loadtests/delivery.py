@@ -7,6 +7,8 @@ again all that are not. The receiver takes the next in turn and nothing else.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
 _RESEND_AFTER = 2.0  # seconds without an acknowledgement
 
@@ -15,7 +17,7 @@ class Outbox:
     """The sender's side. Times are `time.monotonic()`."""
 
     def __init__(self) -> None:
-        self._kept: deque[tuple[int, bytes]] = deque()
+        self._kept: deque[tuple[int, Mapping[str, Any]]] = deque()
         self._next = 0
         self._unsent = 0  # number of the first that was never sent
         self._moved = 0.0  # when something was last sent, or acknowledged
@@ -25,7 +27,7 @@ class Outbox:
         """Whether all that was put in is known to have arrived."""
         return not self._kept
 
-    def put(self, batch: bytes) -> None:
+    def put(self, batch: Mapping[str, Any]) -> None:
         self._kept.append((self._next, batch))
         self._next += 1
 
@@ -35,7 +37,7 @@ class Outbox:
             self._kept.popleft()
             self._moved = now
 
-    def to_send(self, now: float) -> list[tuple[int, bytes]]:
+    def to_send(self, now: float) -> list[tuple[int, Mapping[str, Any]]]:
         """What is to be sent now, by number."""
         if self._kept and now - self._moved > _RESEND_AFTER:
             self._unsent = self._kept[0][0]

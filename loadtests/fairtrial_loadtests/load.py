@@ -25,7 +25,7 @@ from fairtrial_loadtests.prepared import PreparedRequests
 from fairtrial_loadtests.recorder import Observation, Recorder
 from fairtrial_loadtests.scoring import Scorer, read_answer
 
-_LEAD = 0.05  # seconds from `run` to the load's start
+LEAD = 0.05  # seconds from `run` to the load's start
 _YIELD_EVERY = 16  # sends in a row when behind, before answers are looked at
 
 
@@ -146,7 +146,7 @@ class Load:
     def run(self, report: Report) -> None:
         """Send everything and wait for the answers; sets `done`."""
         first = self.next_arrival
-        self._begun = time.monotonic() + _LEAD - self._schedule.time_before(first)
+        self._begun = time.monotonic() + LEAD - self._schedule.time_before(first)
         self._recorder.epoch = time.time() + self._begun - time.monotonic()
         sweeper = gevent.spawn(self._sweep)
         try:
