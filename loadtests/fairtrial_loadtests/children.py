@@ -28,14 +28,23 @@ class _Child:
 
 
 class Children:
-    """`workers` processes that come to `master`; logs go to `folder`."""
+    """`workers` processes that show `token` to the master; logs go to `folder`.
 
-    def __init__(self, workers: int, master: Address, token: str, folder: Path) -> None:
-        self._master = master
+    They start, which takes them seconds, while the master does, and wait for its address.
+    """
+
+    def __init__(self, workers: int, token: str, folder: Path) -> None:
+        self._master: Address | None = None
         self._token = token
         self._folder = folder
         self._restarts = 0
         self._children = [self._start(str(number)) for number in range(1, workers + 1)]
+
+    def come_to(self, master: Address) -> None:
+        """Tell them where the master listens."""
+        self._master = master
+        for child in self._children:
+            _tell_address(child.process, master)
 
     @property
     def pids(self) -> set[int]:
@@ -61,10 +70,8 @@ class Children:
                 raise LoadError(
                     f"A load worker died {self._restarts} times with nothing recorded; it said: {said_last}"
                 )
-            said.append(
-                f"load worker {child.name} ended with code {code} and is started again"
-                + f": {last}" * bool(last)
-            )
+            ended = f"load worker {child.name} ended with code {code} and is started again"
+            said.append(f"{ended}: {said_last}" if said_last else ended)
             self._close(child)
             self._children[place] = self._start(child.name)
         return said
@@ -81,17 +88,19 @@ class Children:
             self._close(child)
 
     def _start(self, name: str) -> _Child:
-        command = [sys.executable, "-m", "fairtrial_loadtests.member", "--child"]
-        command += ["--master", str(self._master), "--name", name]
+        command = [sys.executable, "-m", "fairtrial_loadtests.member", "--child", "--name", name]
         with self._log(name).open("wb") as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
+                bufsize=0,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, TOKEN: self._token},
                 process_group=0,  # the terminal's Ctrl-C is for the controller
             )
+        if self._master is not None:
+            _tell_address(process, self._master)
         return _Child(name, process)
 
     def _close(self, child: _Child) -> None:
@@ -105,3 +114,9 @@ class Children:
     def _last_words(self, name: str) -> str:
         text = self._log(name).read_text(encoding="utf-8", errors="replace")
         return " ".join(text.splitlines()[-_ERROR_LINES:])
+
+
+def _tell_address(process: subprocess.Popen[bytes], master: Address) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(OSError):  # it has died, which is seen elsewhere
+        process.stdin.write(f"{master}\n".encode())

@@ -19,10 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fairtrial_loadtests.children import Children
 from fairtrial_loadtests.crew import TOKEN, Address, Crew, read_address
 from fairtrial_loadtests.errors import BadLoadError, ExitCode, LoadError
 from fairtrial_loadtests.incidents import beside, tell
-from fairtrial_loadtests.plan import read_plan
+from fairtrial_loadtests.plan import LoadPlan, read_plan
 
 if TYPE_CHECKING:
     from locust.env import Environment
@@ -59,15 +60,35 @@ def _run(plan_file: Path, crew: Crew, *, stopped_early: list[int]) -> None:
     plan = read_plan(plan_file)
     from fairtrial_loadtests.dataset import Dataset
 
-    rows = Dataset(plan.requests).rows
+    rows = Dataset(plan.requests).rows  # whoever has misspelt a column need not wait for anything else
+    from gevent import monkey
 
+    monkey.patch_all()  # as Locust does, but before processes are started that gevent is to wait for
+    token = os.environ.get(TOKEN, "") if crew.bind else secrets.token_hex(16)
+    children = None if crew.bind else Children(crew.workers, token, plan_file.parent)
+    try:
+        _lead(plan, plan_file, crew, rows, children, token, parent, stopped_early)
+    finally:
+        if children is not None:
+            children.close()
+
+
+def _lead(
+    plan: LoadPlan,
+    plan_file: Path,
+    crew: Crew,
+    rows: int,
+    children: Children | None,
+    token: str,
+    parent: int,
+    stopped_early: list[int],
+) -> None:
     from fairtrial_loadtests.light_locust import defer_web_page
 
     defer_web_page()
     from fairtrial_loadtests.locust_runner import statistics  # isort: skip  (patches first)
     from locust.env import Environment
 
-    from fairtrial_loadtests.children import Children
     from fairtrial_loadtests.control import leave_if_orphaned, obey_controller
     from fairtrial_loadtests.leading import Leader
     from fairtrial_loadtests.part_writer import PartWriter
@@ -81,10 +102,10 @@ def _run(plan_file: Path, crew: Crew, *, stopped_early: list[int]) -> None:
     plan.output.mkdir(parents=True, exist_ok=True)
     environment = Environment()
     runner, address = _listen(environment, crew.bind or _HERE)
-    token = os.environ.get(TOKEN, "") if crew.bind else secrets.token_hex(16)
-    if crew.bind:
+    if children is not None:
+        children.come_to(address)
+    else:
         say(f"the load waits for {crew.workers} workers: `fairtrial load-worker --master {address}`")
-    children = None if crew.bind else Children(crew.workers, address, token, plan_file.parent)
     writer = PartWriter(plan.output, plan.first_part, say)
     leader = Leader(
         plan,
@@ -111,8 +132,6 @@ def _run(plan_file: Path, crew: Crew, *, stopped_early: list[int]) -> None:
         leader.dismiss()
     finally:
         runner.quit()
-        if children is not None:
-            children.close()
     summary = writer.summary(
         reason=leader.reason, first_arrival=plan.first_arrival, next_arrival=leader.next_arrival
     ) | {

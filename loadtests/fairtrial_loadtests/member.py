@@ -22,13 +22,14 @@ from fairtrial_loadtests.errors import ExitCode, LoadError, UnreachableError
 def main(arguments: Sequence[str]) -> int:
     """Serve one master; returns the exit code."""
     parser = argparse.ArgumentParser("python -m fairtrial_loadtests.member", description=__doc__)
-    parser.add_argument("--master", required=True, metavar="HOST:PORT", help="Where the master listens.")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--master", metavar="HOST:PORT", help="Where the master listens.")
+    where.add_argument("--child", action="store_true", help="It comes on standard input.")
     parser.add_argument("--name", default=platform.node(), help="What the master calls this worker.")
-    parser.add_argument("--child", action="store_true", help="End when standard input is closed.")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN if options.child else signal.SIG_DFL)
     try:
-        return _serve(read_address(options.master), options.name, child=options.child)
+        return _serve(read_address(options.master) if options.master else None, options.name)
     except LoadError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -37,8 +38,10 @@ def main(arguments: Sequence[str]) -> int:
         return ExitCode.FAILED
 
 
-def _serve(master: Address, name: str, *, child: bool) -> int:
+def _serve(given: Address | None, name: str) -> int:
+    """Serve the master at the given address or, as a child, at the one that its parent writes."""
     parent = os.getppid()
+    child = given is None
     from fairtrial_loadtests.light_locust import defer_web_page
 
     defer_web_page()
@@ -52,6 +55,7 @@ def _serve(master: Address, name: str, *, child: bool) -> int:
 
     be_punctual()
     leaving = Event()
+    master = given or read_address(sys.stdin.readline().strip())
     if child:
         obey_controller(lambda _: leaving.set())
     environment = Environment()
