@@ -12,13 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fairtrial_loadtests.crew import Crew
+from fairtrial_loadtests.crew import ALONE, Crew
 from fairtrial_loadtests.incidents import beside, told
 from fairtrial_loadtests.parts import parts_from
 from fairtrial_loadtests.plan import LoadPlan
 
 _ERROR_LINES = 5
-_ALONE = Crew()
 
 
 class LoadProcess:
@@ -30,7 +29,7 @@ class LoadProcess:
     from any thread.
     """
 
-    def __init__(self, plan: LoadPlan, folder: Path, crew: Crew = _ALONE) -> None:
+    def __init__(self, plan: LoadPlan, folder: Path, crew: Crew = ALONE) -> None:
         self._plan = plan
         self._crew = crew
         self._plan_file = folder / "load-plan.json"

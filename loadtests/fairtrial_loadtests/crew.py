@@ -61,3 +61,6 @@ class Crew:
     def is_alone(self) -> bool:
         """Whether the load is one process, which needs no master."""
         return self.workers == 1 and self.bind is None
+
+
+ALONE = Crew()
