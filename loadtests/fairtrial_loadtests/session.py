@@ -49,9 +49,11 @@ class Session:
         Raises ArrowInvalid or KeyError for what is no batch.
         """
         inbox = self._inboxes[member]
-        if inbox.accept(number):
+        if number == inbox.received + 1:
             batch = Batch.from_message(message)
-            self.merger.add(self.members.index(member), from_bytes(batch.table), batch.reached)
+            table = from_bytes(batch.table)
+            inbox.accept(number)
+            self.merger.add(self.members.index(member), table, batch.reached)
             self._moved[member] = now
             if batch.reason:
                 self.ended[member] = batch
