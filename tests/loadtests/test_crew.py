@@ -27,6 +27,8 @@ from loadtests.crews import (
     summary,
 )
 
+_NOBODY = Target("v1", "http://127.0.0.1:1", "v1")
+
 
 @pytest.fixture
 def start(tmp_path):
@@ -108,9 +110,7 @@ def test_a_worker_that_is_killed_costs_nothing_that_is_recorded(make_plan, start
     table = assert_as_one_process_would(plan)
     assert summary(plan)["sessions"] == 2
     assert summary(plan)["reason"] == "maxDuration"
-    assert np.diff(table["time"].to_numpy()).max() > 0.3, (
-        "the schedule stood still while a worker was missing"
-    )
+    assert np.diff(table["time"].to_numpy()).max() > 0.3, "a worker was missing, and none stood still"
     assert "load worker 2 ended with code -9 and is started again" in process.incidents()
 
 
@@ -195,10 +195,10 @@ def test_workers_from_elsewhere_lose_nothing_when_their_connections_are_cut(
     ("changes", "crew", "code", "said"),
     [
         ({"rate": 0.0}, Crew(2), ExitCode.USAGE, "arrival rate"),
-        ({"targets": (Target("v1", "http://127.0.0.1:1", "v1"),)}, Crew(2), ExitCode.UNREACHABLE, "does not answer"),
+        ({"targets": (_NOBODY,)}, Crew(2), ExitCode.UNREACHABLE, "does not answer"),
         ({}, Crew(2, Address("192.0.2.7", 5557)), ExitCode.USAGE, "FAIRTRIAL_LOAD_TOKEN"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_loaded_ends_in_one_sentence(
     make_plan, start, eventually, *, changes, crew, code, said
 ):
