@@ -113,8 +113,11 @@ class LoadProcess:
 
     @property
     def _patience(self) -> float:
-        """Seconds that it may take to end once asked: imports, open pairs, answers, the last part."""
-        return self._plan.timeout + 15.0
+        """Seconds that it may take to end once asked: imports, open pairs, answers, the last part.
+
+        A master gives each of its workers as long.
+        """
+        return self._plan.timeout + (15.0 if self._crew.is_alone else 30.0)
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:

@@ -21,7 +21,12 @@ class Address:
     port: int  # 0: any that is free
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"{self.location}:{self.port}"
+
+    @property
+    def location(self) -> str:
+        """The host as it stands in a URL."""
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
     def is_of_this_machine_only(self) -> bool:

@@ -76,7 +76,7 @@ class Leader:
         self.cpu = 0.0
         self.reason = "maxDuration"
         self._plan = plan
-        self._payload = PayloadFile(plan.requests.data)
+        self._payload = PayloadFile(plan.requests)
         self._rows = rows
         self._runner = runner
         self._wanted = wanted
@@ -262,7 +262,6 @@ class Leader:
             "share": session.members.index(member),
             "of": len(session.members),
             "first": self.next_arrival,
-            "name": self._plan.requests.data.name,
             "digest": self._payload.digest,
             "data": self._payload.read() if lacks else None,
         }

@@ -148,7 +148,7 @@ def _listen(environment: Environment, address: Address) -> tuple[MasterRunner, A
     from locust.exception import RPCError
 
     try:
-        runner = environment.create_master_runner(address.host, address.port)
+        runner = environment.create_master_runner(address.location, address.port)
     except (RPCError, SystemExit) as error:  # Locust leaves by itself where the port is taken
         raise BadLoadError(
             f"Nobody can listen at {address}, which is no address of this machine, or in use by another."

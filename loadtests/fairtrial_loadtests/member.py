@@ -11,9 +11,7 @@ import os
 import platform
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from fairtrial_loadtests.crew import TOKEN, Address, read_address
 from fairtrial_loadtests.errors import ExitCode, LoadError, UnreachableError
@@ -61,27 +59,27 @@ def _serve(given: Address | None, name: str) -> int:
     environment = Environment()
     try:
         # Five minutes of asking: whichever is started first waits for the other.
-        runner = environment.create_worker_runner(master.host, master.port)
+        runner = environment.create_worker_runner(master.location, master.port)
     except ConnectionError:
         raise UnreachableError(
             f"No master answers at {master}: check the address, and that `fairtrial run --bind` goes on."
         ) from None
-    with tempfile.TemporaryDirectory(prefix="fairtrial-load-") as folder:
-        member = Member(
-            environment,
-            runner,
-            name=name,
-            token=os.environ.get(TOKEN, ""),
-            folder=Path(folder),
-            leaving=leaving,
-            alive=(lambda: leave_if_orphaned(parent)) if child else (lambda: None),
-        )
-        if not child:  # and before it has found its master, a signal just ends it
-            for number in (signal.SIGTERM, signal.SIGINT):
-                gevent.signal_handler(number, leaving.set)
-        code = member.run()
+    member = Member(
+        environment,
+        runner,
+        name=name,
+        token=os.environ.get(TOKEN, ""),
+        leaving=leaving,
+        alive=(lambda: leave_if_orphaned(parent)) if child else (lambda: None),
+    )
+    if not child:  # and before it has found its master, a signal just ends it
+        for number in (signal.SIGTERM, signal.SIGINT):
+            gevent.signal_handler(number, leaving.set)
+    code = member.run()
     if code is ExitCode.UNREACHABLE:
         raise UnreachableError(f"The master at {master} has not been heard of for a minute.")
+    if code is ExitCode.FAILED:
+        raise LoadError("The load worker was told to end before its load did.")
     return code
 
 

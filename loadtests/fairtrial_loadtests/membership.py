@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -27,6 +26,7 @@ from fairtrial_loadtests.errors import ExitCode, LoadError
 from fairtrial_loadtests.load import Load
 from fairtrial_loadtests.locust_runner import user_of
 from fairtrial_loadtests.messages import Batch, to_bytes
+from fairtrial_loadtests.payload_file import dataset_of
 from fairtrial_loadtests.plan import LoadPlan
 from fairtrial_loadtests.preparation import prepare
 from fairtrial_loadtests.recorder import Observation, Recorder, table_of
@@ -61,21 +61,19 @@ class Member:
         *,
         name: str,
         token: str,
-        folder: Path,
         leaving: Event,
         alive: Callable[[], None],
     ) -> None:
-        """folder: takes the data that are sent. leaving: is set to give up the share at once, so that the
-        master lets others take it. alive: is called once a second, and may end the process.
+        """leaving: is set to give up the share at once, so that the master lets others take it. alive: is
+        called once a second, and may end the process.
         """
         self._environment = environment
         self._runner = runner
         self._name = name
         self._token = token
-        self._folder = folder
         self._alive = alive
         self._has = ""
-        self._data = folder
+        self._data: Dataset | None = None
         self._job: _Job | None = None
         self._heard = time.monotonic()
         self._ended: float | None = None
@@ -93,7 +91,9 @@ class Member:
         environment.events.heartbeat_received.add_listener(self._hear)
 
     def run(self) -> ExitCode:
-        """Serve the master until it says that it is over, or is gone for good."""
+        """Serve the master until it says that it is over (DONE), is gone for good (UNREACHABLE), or this
+        worker is to leave before (FAILED, so that whoever keeps workers up starts another).
+        """
         self._say_here()
         while not self._leaving.wait(_BEACON):
             self._alive()
@@ -109,7 +109,7 @@ class Member:
         self._abandon()
         self._runner.send_message(messages.LEAVING, {})
         gevent.sleep(0.1)
-        return ExitCode.DONE
+        return ExitCode.FAILED
 
     # ---- what the master says
 
@@ -176,26 +176,19 @@ class Member:
 
     def _prepare(self, job: _Job, message: dict[str, Any]) -> None:
         try:
+            plan = replace(LoadPlan.from_json(message["plan"]), first_arrival=message["first"])
             if message["data"] is not None:
-                self._keep(message["name"], message["digest"], message["data"])
-            plan = LoadPlan.from_json(message["plan"])
-            requests = replace(plan.requests, data=self._data)
-            job.plan = replace(plan, requests=requests, first_arrival=message["first"])
-            job.load = prepare(
-                job.plan, Dataset(requests), job.recorder, Share(message["share"], message["of"])
-            )
+                self._data = dataset_of(message["data"], plan.requests)
+                self._has = message["digest"]
+            assert self._data is not None, "the master sends what this worker has not said that it has"
+            share = Share(message["share"], message["of"])
+            job.load = prepare(plan, self._data, job.recorder, share)
+            job.plan = plan
         except LoadError as error:
             refused = {"session": job.session, "code": int(error.exit_code), "sentence": str(error)}
             self._runner.send_message(messages.REFUSED, refused)
             return
         self._say_here()
-
-    def _keep(self, name: str, digest: str, data: bytes) -> None:
-        if self._has:
-            self._data.unlink(missing_ok=True)
-        self._data = self._folder / Path(name).name
-        self._data.write_bytes(data)
-        self._has = digest
 
     def _send(self, job: _Job, load: Load) -> None:
         """Run the load, and tell what it records until all of it has arrived."""

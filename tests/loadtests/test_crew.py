@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -240,3 +241,44 @@ def test_a_port_that_is_taken_is_said(make_plan, start, eventually):
         eventually(lambda: not process.alive, "the end")
     assert process.returncode == ExitCode.USAGE
     assert process.error.startswith("Nobody can listen at 127.0.0.1:")
+
+
+@pytest.mark.heavy  # a third of a minute: workers find out that they have another master
+def test_workers_from_elsewhere_serve_the_master_that_follows_one_that_was_killed(
+    server, make_plan, start, worker, eventually, monkeypatch
+):
+    monkeypatch.setenv(TOKEN, "open sesame")
+    plan = make_plan(rate=100, duration=6.0, share=0.2)
+    port = free_port()
+    crew = Crew(2, Address("127.0.0.1", port))
+    killed = start(plan, crew)
+    workers = [worker(port, "open sesame") for _ in range(2)]
+    eventually(lambda: part_path(plan.output, 3).exists(), "four parts")
+    os.kill(killed.pid, signal.SIGKILL)
+    eventually(lambda: not killed.alive, "the end")
+    arrival, part = next_arrival(plan.output)
+    followed = start(replace(plan, first_arrival=arrival, first_part=part), crew)
+    eventually(lambda: not followed.alive, "the end")
+    assert (followed.returncode, followed.error) == (ExitCode.DONE, "")
+    assert_as_one_process_would(plan)
+    assert [each.wait(20) for each in workers] == [ExitCode.DONE, ExitCode.DONE]
+
+
+@pytest.mark.heavy
+def test_a_worker_that_is_told_to_end_leaves_its_share_to_the_others(
+    make_plan, start, worker, eventually, monkeypatch
+):
+    monkeypatch.setenv(TOKEN, "open sesame")
+    plan = make_plan(rate=100, duration=60.0, share=0.2)
+    port = free_port()
+    process = start(plan, Crew(2, Address("127.0.0.1", port)))
+    workers = [worker(port, "open sesame") for _ in range(3)]  # one to spare
+    eventually(lambda: part_path(plan.output, 3).exists(), "four parts")
+    workers[0].terminate()
+    workers[1].terminate()
+    assert [each.wait(20) for each in workers[:2]] == [ExitCode.FAILED, ExitCode.FAILED]
+    reached = next_arrival(plan.output)[0]
+    eventually(lambda: next_arrival(plan.output)[0] > reached + 50, "the third takes up the shares")
+    assert process.stop() == ExitCode.DONE
+    assert_as_one_process_would(plan)
+    assert "was told to end, and leaves" in "\n".join(process.incidents())
