@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 from scipy import stats
 
+_LAGS = ("lagP50", "lagP99")
 DISTANCE_BAR = 0.05  # over that between rounds of the same kind
 
 
@@ -106,7 +107,8 @@ def report(
             f"p50 {lag50:.2f} ms, p99 {lag99:.2f} ms; {cpu * 1e6:.0f} us of CPU a request"
         )
     by_itself = max(
-        distance(a, b) for kind in latencies for a, b in itertools.combinations(latencies[kind], 2)
+        (distance(a, b) for kind in latencies for a, b in itertools.combinations(latencies[kind], 2)),
+        default=0.0,
     )
     between = distance(np.concatenate(latencies[one]), np.concatenate(latencies[several]))
     good = [
