@@ -63,6 +63,10 @@ class Crew:
             )
 
     @property
+    def in_words(self) -> str:
+        return "1 worker" if self.workers == 1 else f"{self.workers} workers"
+
+    @property
     def is_alone(self) -> bool:
         """Whether the load is one process, which needs no master."""
         return self.workers == 1 and self.bind is None

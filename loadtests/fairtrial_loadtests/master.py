@@ -105,7 +105,7 @@ def _lead(
     if children is not None:
         children.come_to(address)
     else:
-        say(f"the load waits for {crew.workers} workers: `fairtrial load-worker --master {address}`")
+        say(f"the load waits for {crew.in_words}: `fairtrial load-worker --master {address}`")
     writer = PartWriter(plan.output, plan.first_part, say)
     leader = Leader(
         plan,
