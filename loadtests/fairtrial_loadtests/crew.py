@@ -29,6 +29,11 @@ class Address:
         return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
+    def is_every(self) -> bool:
+        """Whether it stands for all addresses of a machine, and so is none to connect to."""
+        return self.host in ("0.0.0.0", "::", "*")
+
+    @property
     def is_of_this_machine_only(self) -> bool:
         try:
             return ip_address(self.host).is_loopback

@@ -11,11 +11,13 @@ import argparse
 import json
 import logging
 import os
+import platform
 import secrets
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,7 +107,8 @@ def _lead(
     if children is not None:
         children.come_to(address)
     else:
-        say(f"the load waits for {crew.in_words}: `fairtrial load-worker --master {address}`")
+        here = replace(address, host=platform.node()) if address.is_every else address
+        say(f"the load waits for {crew.in_words}: `fairtrial load-worker --master {here}`")
     writer = PartWriter(plan.output, plan.first_part, say)
     leader = Leader(
         plan,

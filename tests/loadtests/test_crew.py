@@ -82,23 +82,26 @@ def assert_as_one_process_would(plan):
     return table
 
 
-def test_two_workers_record_what_one_process_would(server, make_plan, start, eventually, tmp_path):
-    plan = make_plan(rate=200, duration=2.0, share=0.2)
+def test_two_workers_record_what_one_process_would_and_end_before_the_same_arrival(
+    server, make_plan, start, eventually, tmp_path
+):
+    server.control("v2", delay=0.3)
+    plan = make_plan(rate=200, duration=600.0, share=0.2)
     process = start(plan, Crew(2))
     parts = []
-    eventually(lambda: bool(parts.extend(process.poll()) or parts), "a first part")
-    assert process.alive, "the parts only came when the load had ended"
-    eventually(lambda: not process.alive, "the end")
+    eventually(lambda: bool(parts.extend(process.poll()) or len(parts) > 5), "six parts")
+    assert process.stop() == ExitCode.DONE, logs(tmp_path / "load")
     parts += process.poll()
-    assert (process.returncode, process.error) == (ExitCode.DONE, ""), logs(tmp_path / "load")
-    assert len(parts) > 5
+    assert parts == [part_path(plan.output, n) for n in range(len(parts))]
     table = assert_as_one_process_would(plan)
     told = summary(plan)
     assert table.num_rows == sum(len(server.log(name)) for name in server.ports)
     assert told["requests"] == told["sent"] == told["locust"]["requests"] == table.num_rows
-    assert (told["workers"], told["sessions"], told["reason"]) == (2, 1, "maxDuration")
+    assert (told["workers"], told["sessions"], told["reason"]) == (2, 1, "stop")
     assert told["failures"] == told["dropped"] == 0
     assert 0 < told["lagP50"] < told["lagP99"] < 1
+    assert (np.bincount(table["pair"].drop_null().to_numpy()) != 1).all()
+    assert not list((tmp_path / "load").glob("*.partial"))
 
 
 def test_a_worker_that_is_killed_costs_nothing_that_is_recorded(make_plan, start, eventually):
@@ -113,18 +116,6 @@ def test_a_worker_that_is_killed_costs_nothing_that_is_recorded(make_plan, start
     assert summary(plan)["reason"] == "maxDuration"
     assert np.diff(table["time"].to_numpy()).max() > 0.3, "a worker was missing, and none stood still"
     assert "load worker 2 ended with code -9 and is started again" in process.incidents()
-
-
-def test_asked_to_end_all_workers_end_before_the_same_arrival(server, make_plan, start, eventually):
-    server.control("v2", delay=0.3)
-    plan = make_plan(rate=300, duration=600.0, share=0.2)
-    process = start(plan, Crew(2))
-    eventually(lambda: len(server.log("v1")) > 100, "some load")
-    assert process.stop() == ExitCode.DONE
-    table = assert_as_one_process_would(plan)
-    assert summary(plan)["reason"] == "stop"
-    assert table.num_rows == sum(len(server.log(name)) for name in server.ports)
-    assert (np.bincount(table["pair"].drop_null().to_numpy()) != 1).all()
 
 
 CONTROLLER = """
