@@ -167,30 +167,35 @@ class Leader:
 
     def _hold_session(self) -> bool:
         """Send what is left of the load; False if a worker was lost before the end, True at the end."""
+        self.sessions += 1
         members = list(self._workers)[: self._wanted]
         schedule = schedule_of(self._plan, self._rows)
-        self.sessions += 1
-        key = f"{self._key}-{self.sessions}"
-        session = self._session = Session(key, members, schedule, self.next_arrival)
-        for member in members:
-            self._send_plan(session, member)
-        if not self._are_ready(session):
-            return False
-        before = schedule.time_before(self.next_arrival)
-        for member in members:
-            self._send(messages.GO, {"session": key}, member)
+        session = Session(f"{self._key}-{self.sessions}", members, schedule, self.next_arrival)
+        self._session = session
+        try:
+            for member in members:
+                self._send_plan(session, member)
+            if self._are_ready(session):
+                self._begin(session, schedule.time_before(self.next_arrival))
+                self._see_through(session)
+        finally:
+            self._session = None
+            for member in members:
+                self._send(messages.DROP, {"session": session.key}, member)
+        for last in session.ended.values():
+            self.cpu += last.cpu
+            if last.bug:
+                raise LoadError(f"The load broke off, as an answer could not be recorded: {last.bug}.")
+        return session.over
+
+    def _begin(self, session: Session, before: float) -> None:
+        for member in session.members:
+            self._send(messages.GO, {"session": session.key}, member)
         session.went_at = time.monotonic()
         session.begun = session.went_at + LEAD - before
         self._epoch = time.time() + LEAD - before
         if self.started_at is None:
             self.started_at = self._epoch
-        self._see_through(session)
-        if session.over:
-            self._conclude(session)
-        for member in members:
-            self._send(messages.DROP, {"session": key}, member)
-        self._session = None
-        return session.over
 
     def _are_ready(self, session: Session) -> bool:
         deadline = time.monotonic() + _PREPARE + self._plan.timeout
@@ -206,7 +211,7 @@ class Leader:
         """Write what is recorded until the session is over, or has lost somebody."""
         patience = _STALL + self._plan.timeout
         written = 0.0
-        while not session.over and not self._has_lost(session):
+        while not (session.over or session.broken or self._has_lost(session)):
             self._turn()
             now = time.monotonic()
             stalled = session.stalled(now, patience)
@@ -236,19 +241,13 @@ class Leader:
         if table.num_rows and self._children is not None:
             self._children.recorded()
 
-    def _conclude(self, session: Session) -> None:
-        self.cpu += sum(last.cpu for last in session.ended.values())
-        for last in session.ended.values():
-            if last.bug:
-                raise LoadError(f"The load broke off, as an answer could not be recorded: {last.bug}.")
-
     def _has_lost(self, session: Session) -> bool:
         return not self._workers.keys() >= set(session.members)
 
     # ---- mail
 
     def _post(self, *, msg: Message, **_: Any) -> None:
-        self._mail.put((msg.type, msg.node_id, msg.data))
+        self._mail.put((msg.type, str(msg.node_id), msg.data))
 
     def _send(self, kind: str, message: dict[str, Any], worker: str) -> None:
         self._runner.send_message(kind, message, worker)
@@ -286,7 +285,8 @@ class Leader:
         try:
             self._handlers[kind](sender, message)
         except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
-            self._tell(f"a load worker sent what nobody understands: {kind} {error!r}")
+            if sender in self._workers:  # what strangers send is nobody's concern
+                self._tell(f"a load worker sent what nobody understands: {kind} {error!r}")
 
     def _here(self, sender: str, here: dict[str, Any]) -> None:
         if not self._admits(sender, here):

@@ -16,20 +16,15 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fairtrial_loadtests.children import Children
 from fairtrial_loadtests.crew import TOKEN, Address, Crew, read_address
-from fairtrial_loadtests.errors import BadLoadError, ExitCode, LoadError
+from fairtrial_loadtests.errors import ExitCode, LoadError
 from fairtrial_loadtests.incidents import beside, tell
 from fairtrial_loadtests.plan import LoadPlan, read_plan
-
-if TYPE_CHECKING:
-    from locust.env import Environment
-    from locust.runners import MasterRunner
 
 _HERE = Address("127.0.0.1", 0)
 
@@ -66,10 +61,21 @@ def _run(plan_file: Path, crew: Crew, *, stopped_early: list[int]) -> None:
     from gevent import monkey
 
     monkey.patch_all()  # as Locust does, but before processes are started that gevent is to wait for
+    from fairtrial_loadtests.control import leave_if_orphaned
+
     token = os.environ.get(TOKEN, "") if crew.bind else secrets.token_hex(16)
     children = None if crew.bind else Children(crew.workers, token, plan_file.parent)
     try:
-        _lead(plan, plan_file, crew, rows, children, token, parent, stopped_early)
+        _lead(
+            plan,
+            rows,
+            crew,
+            children,
+            token=token,
+            tell=lambda sentence: tell(beside(plan_file), sentence),
+            alive=lambda: leave_if_orphaned(parent),
+            stopped_early=stopped_early,
+        )
     finally:
         if children is not None:
             children.close()
@@ -77,12 +83,13 @@ def _run(plan_file: Path, crew: Crew, *, stopped_early: list[int]) -> None:
 
 def _lead(
     plan: LoadPlan,
-    plan_file: Path,
-    crew: Crew,
     rows: int,
+    crew: Crew,
     children: Children | None,
+    *,
     token: str,
-    parent: int,
+    tell: Callable[[str], None],
+    alive: Callable[[], None],
     stopped_early: list[int],
 ) -> None:
     from fairtrial_loadtests.light_locust import defer_web_page
@@ -91,25 +98,22 @@ def _lead(
     from fairtrial_loadtests.locust_runner import statistics  # isort: skip  (patches first)
     from locust.env import Environment
 
-    from fairtrial_loadtests.control import leave_if_orphaned, obey_controller
+    from fairtrial_loadtests.control import obey_controller
     from fairtrial_loadtests.leading import Leader
+    from fairtrial_loadtests.listening import listen
     from fairtrial_loadtests.part_writer import PartWriter
     from fairtrial_loadtests.parts import replace_file
 
     logging.getLogger("locust").setLevel(logging.CRITICAL)  # what went wrong is said in one sentence
-
-    def say(sentence: str) -> None:
-        tell(beside(plan_file), sentence)
-
     plan.output.mkdir(parents=True, exist_ok=True)
     environment = Environment()
-    runner, address = _listen(environment, crew.bind or _HERE)
+    runner, address = listen(environment, crew.bind or _HERE)
     if children is not None:
         children.come_to(address)
     else:
         here = replace(address, host=platform.node()) if address.is_every else address
-        say(f"the load waits for {crew.in_words}: `fairtrial load-worker --master {here}`")
-    writer = PartWriter(plan.output, plan.first_part, say)
+        tell(f"the load waits for {crew.in_words}: `fairtrial load-worker --master {here}`")
+    writer = PartWriter(plan.output, plan.first_part, tell)
     leader = Leader(
         plan,
         rows,
@@ -118,8 +122,8 @@ def _lead(
         token=token,
         writer=writer,
         children=children,
-        tell=say,
-        alive=lambda: leave_if_orphaned(parent),
+        tell=tell,
+        alive=alive,
     )
     obey_controller(leader.stop)
     if stopped_early:
@@ -145,18 +149,6 @@ def _lead(
         "locust": statistics(environment),
     }
     replace_file(plan.output / "load.json", json.dumps(summary, indent=2).encode())
-
-
-def _listen(environment: Environment, address: Address) -> tuple[MasterRunner, Address]:
-    from locust.exception import RPCError
-
-    try:
-        runner = environment.create_master_runner(address.location, address.port)
-    except (RPCError, SystemExit) as error:  # Locust leaves by itself where the port is taken
-        raise BadLoadError(
-            f"Nobody can listen at {address}, which is no address of this machine, or in use by another."
-        ) from error
-    return runner, Address(address.host, runner.server.port)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,11 @@ class Session:
         """Whether every share is sent and recorded."""
         return len(self.ended) == len(self.members)
 
+    @property
+    def broken(self) -> bool:
+        """Whether a worker met a bug: its share ends there, and what comes after is of no use."""
+        return any(last.bug for last in self.ended.values())
+
     def receive(self, member: str, number: int, message: dict[str, object], now: float) -> int:
         """Take a batch if it is next in turn. Returns the number to acknowledge.
 

@@ -9,8 +9,10 @@ import socket
 import threading
 from pathlib import Path
 
+import msgpack
 import psutil
 import pyarrow as pa
+import zmq
 from fairtrial_loadtests.arrivals import Send
 from fairtrial_loadtests.plan import LoadPlan
 from fairtrial_loadtests.preparation import schedule_of
@@ -81,8 +83,12 @@ class FailingNetwork:
         while not self._ended:
             try:
                 ours, _ = self._listener.accept()
-                theirs = socket.create_connection(("127.0.0.1", self._to))
             except OSError:
+                continue
+            try:
+                theirs = socket.create_connection(("127.0.0.1", self._to))
+            except OSError:  # nobody listens yet
+                ours.close()
                 continue
             self.connections += 1
             self._open += [ours, theirs]
@@ -101,6 +107,24 @@ class FailingNetwork:
                             each.shutdown(socket.SHUT_RDWR)
                         return
                     other[ready].sendall(content)
+
+
+def send_rubbish(port: int) -> None:
+    """What somebody may send to a master who is no worker."""
+    context = zmq.Context()
+    with context.socket(zmq.DEALER) as stranger:
+        stranger.connect(f"tcp://127.0.0.1:{port}")
+        for rubbish in (
+            b"\x93\x01",  # half a message of Locust's
+            b"\xc0",
+            msgpack.dumps(["client_ready", 7, "stranger"]),
+            msgpack.dumps(["spawning_complete", None, ["stranger"]]),
+            msgpack.dumps(["fairtrial-here", None, "stranger"]),
+            msgpack.dumps(["fairtrial-here", {"token": 1}, {}]),
+            msgpack.dumps(["fairtrial-batch", {"session": "s", "number": 0}, "stranger"]),
+        ):
+            stranger.send(rubbish)
+    context.term()  # once all of it has been sent
 
 
 def free_port() -> int:

@@ -63,6 +63,12 @@ def test_it_is_over_when_every_share_has_said_its_last_word(session):
     assert session.over
 
 
+def test_it_is_broken_by_a_bug_of_one_worker(session):
+    session.receive("a", 0, batch(math.inf, 6, reason="error", bug="KeyError()"), 1001.0)
+    assert session.broken
+    assert not session.over
+
+
 def test_what_is_no_batch_is_refused_and_not_acknowledged(session):
     with pytest.raises(KeyError):
         session.receive("a", 0, {"table": b""}, 1001.0)
