@@ -87,6 +87,12 @@ def _shift(entry: Entry) -> Shift | None:
     return Shift(entry.time, entry.body["revision"], weights)
 
 
+def notes_of_load(folder: RunFolder) -> list[str]:
+    """What a verdict must say of the load that it rests on: that it fell behind its schedule, if it did."""
+    behind = _load_summary(folder.observations).get("behind")
+    return [behind] if behind else []
+
+
 def _load_summary(observations: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((observations / "load.json").read_text(encoding="utf-8")))

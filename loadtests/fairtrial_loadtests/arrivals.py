@@ -2,7 +2,8 @@
 
 The schedule is absolute: it does not wait for answers, so that a server which stalls is met by the
 arrivals that its users would have sent meanwhile. It is a function of the seed alone, drawn in blocks
-with a generator each, so that arrival i has the same time, mode, row and offsets wherever one starts.
+with a generator each, so that arrival i has the same time, mode, row and offsets wherever one starts, and
+whoever sends it: several processes that each take a share of the arrivals send what one would.
 
 Pairs. The halves of a pair have intended times of their own: arrival time plus an offset, independent
 for each arm and uniform over one mean gap (at most `MAX_SPREAD`). Hence the order of the halves is a
@@ -52,6 +53,20 @@ class Send(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """Of `of` processes, the one that sends the arrivals whose number leaves `index` when divided by `of`."""
+
+    index: int = 0
+    of: int = 1
+
+    def has(self, arrival: int) -> bool:
+        return arrival % self.of == self.index
+
+
+WHOLE = Share()
+
+
+@dataclass(frozen=True, slots=True)
 class Boundary:
     """A moment that no arrival straddles: all sends of the arrivals below `arrival` come before `time`."""
 
@@ -62,19 +77,33 @@ class Boundary:
 class Schedule:
     """The arrivals of one load, in order.
 
-    `rows` is the size of the data set, `share` the fraction of arrivals that go through the split.
+    `rows` is the size of the data set, `share` the fraction of arrivals that go through the split; only
+    those `of` a share of all are told.
     """
 
-    def __init__(self, arrivals: Arrivals, *, seed: int, rows: int, arms: int, share: float = 0.0) -> None:
+    def __init__(
+        self,
+        arrivals: Arrivals,
+        *,
+        seed: int,
+        rows: int,
+        arms: int,
+        share: float = 0.0,
+        of: Share = WHOLE,
+    ) -> None:
         self._arrivals = arrivals
         self._seed = seed
         self._rows = rows
         self._arms = arms
         self._share = share
+        self._of = of
         self._spread = min(1.0 / arrivals.rate, MAX_SPREAD)
 
     def arrivals(self, first: int = 0) -> Iterator[Arrival]:
         """Arrivals from number `first` on, until the plan's `max_duration`."""
+        return (arrival for arrival in self._all(first) if self._of.has(arrival.index))
+
+    def _all(self, first: int) -> Iterator[Arrival]:
         pair_rows = _Rows(self._seed, _PAIR_ROWS, self._rows)
         split_rows = _Rows(self._seed, _SPLIT_ROWS, self._rows)
         start = 0.0
@@ -99,15 +128,20 @@ class Schedule:
                 pairs += is_pair
 
     def sends(self, first: int = 0) -> Iterator[Send | Boundary]:
-        """Requests by intended time, and between them the boundaries; the last boundary is at infinity."""
+        """Requests by intended time, and between them the boundaries; the last boundary is at infinity.
+
+        Of a share the boundaries are its own, but the last, which names what comes after all arrivals.
+        """
         pending: list[Send] = []
         following = first
-        for arrival in self.arrivals(first):
+        for arrival in self._all(first):
+            following = arrival.index + 1
+            if not self._of.has(arrival.index):
+                continue
             while pending and pending[0].time < arrival.time:
                 yield heapq.heappop(pending)
             if not pending:
                 yield Boundary(arrival.time, arrival.index)
-            following = arrival.index + 1
             if arrival.offsets:
                 for arm, offset in enumerate(arrival.offsets):
                     heapq.heappush(pending, Send(arrival.time + offset, arrival.index, arm, arrival.row))
@@ -118,10 +152,13 @@ class Schedule:
         yield Boundary(math.inf, following)
 
     def time_before(self, first: int) -> float:
-        """Time of the arrival before `first` (0 at the start), from which a resumed load counts on."""
+        """Time of the arrival before `first` (0 at the start), from which a resumed load counts on.
+
+        Whosever the arrival is: all shares count from the same.
+        """
         if first == 0:
             return 0.0
-        previous = next(self.arrivals(first - 1), None)
+        previous = next(self._all(first - 1), None)
         return previous.time if previous else self._arrivals.max_duration
 
     def _draw(self, block: int) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LEAST, _MOST, _GROWTH = 1e-6, 1e3, 1.02  # seconds, seconds, ratio of neighbouring edges
+BEHIND = 0.02  # seconds at the 99th percentile that make latencies tell of the generator, not of the servers
 _BUCKETS = math.ceil(math.log(_MOST / _LEAST) / math.log(_GROWTH))
 
 
@@ -29,3 +30,13 @@ class LagHistogram:
             return None
         place = int(np.searchsorted(np.cumsum(self._counts), q * total))
         return _LEAST * _GROWTH ** (place + 1)
+
+    def sentence(self) -> str | None:
+        """What is to be said when the sending fell behind; None while it kept its schedule."""
+        p99 = self.quantile(0.99)
+        if p99 is None or p99 <= BEHIND:
+            return None
+        return (
+            f"The load fell behind its schedule: 1% of the requests left {p99 * 1000:.0f} ms late or more, "
+            "and all latencies contain that. Send less, or load from more processes or machines."
+        )

@@ -25,7 +25,7 @@ from fairtrial_loadtests.prepared import PreparedRequests
 from fairtrial_loadtests.recorder import Observation, Recorder
 from fairtrial_loadtests.scoring import Scorer, read_answer
 
-_LEAD = 0.05  # seconds from `run` to the load's start
+LEAD = 0.05  # seconds from `run` to the load's start
 _YIELD_EVERY = 16  # sends in a row when behind, before answers are looked at
 
 
@@ -122,7 +122,7 @@ class Load:
         self._timeout = timeout
         self._max_in_flight = max_in_flight
         self._alarm = new_alarm()
-        self._stopping = False
+        self._stop_at = math.inf
         self._begun = 0.0
         self._upcoming = -math.inf
         self._flights: dict[_Flight, None] = {}  # in order of intended time
@@ -133,17 +133,20 @@ class Load:
         first = next(iter(self._flights), None)
         return min(first.send.time, self._upcoming) if first else self._upcoming
 
-    def stop(self, reason: str) -> None:
-        """Begin no further arrival. The halves of pairs that are open are still sent."""
-        if not self._stopping and not self.done.is_set():
-            self._stopping = True
+    def stop(self, reason: str, at: float = -math.inf) -> None:
+        """Begin no further arrival from `at` on, seconds after the load's start; at once unless said.
+
+        The halves of pairs that are open are still sent.
+        """
+        if self._stop_at == math.inf and not self.done.is_set():
+            self._stop_at = at
             self.reason = reason
             self._alarm.ring()
 
     def run(self, report: Report) -> None:
         """Send everything and wait for the answers; sets `done`."""
         first = self.next_arrival
-        self._begun = time.monotonic() + _LEAD - self._schedule.time_before(first)
+        self._begun = time.monotonic() + LEAD - self._schedule.time_before(first)
         self._recorder.epoch = time.time() + self._begun - time.monotonic()
         sweeper = gevent.spawn(self._sweep)
         try:
@@ -175,14 +178,14 @@ class Load:
             moment = self._begun + item.time
             in_a_row += 1
             while time.monotonic() < moment:
-                if self._stopping and between_arrivals:
+                if between_arrivals and item.time >= self._stop_at:
                     return
                 self._alarm.wait_until(moment)
                 in_a_row = 0
             if in_a_row == _YIELD_EVERY:
                 gevent.sleep(0)
                 in_a_row = 0
-            if self._stopping and between_arrivals:
+            if between_arrivals and item.time >= self._stop_at:
                 return
             between_arrivals = False
             self._dispatch(item, report)

@@ -4,7 +4,12 @@ It is data, not code, that the parts share: a producer in another language, or a
 as good as ours if it has these columns. Extra columns are allowed and are metrics by their name.
 """
 
+from typing import Any, TypeAlias
+
 import pyarrow as pa
+
+#: A pyarrow Table in the columns of `SCHEMA`; pyarrow has no types.
+Table: TypeAlias = Any
 
 REQUIRED = ("arm", "time", "latency", "status")
 

@@ -110,3 +110,15 @@ class LoadPlan:
         raw["sticky"] = UnitIn(**raw["sticky"]) if raw["sticky"] else None
         raw["output"] = Path(raw["output"])
         return cls(**raw)
+
+
+def read_plan(path: Path) -> LoadPlan:
+    """The plan in a file, checked. Raises BadLoadError."""
+    try:
+        plan = LoadPlan.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadLoadError(f"The load plan {path} cannot be read: {error.strerror}.") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BadLoadError(f"{path} is not a load plan: {error}.") from error
+    plan.check()
+    return plan

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fairtrial_loadtests.arrivals import Schedule
+import math
+
+from fairtrial_loadtests.arrivals import WHOLE, Schedule, Share
 from fairtrial_loadtests.connection import Connections
 from fairtrial_loadtests.dataset import Dataset
 from fairtrial_loadtests.errors import BadLoadError
@@ -15,8 +17,20 @@ from fairtrial_loadtests.scoring import Scorer
 from fairtrial_loadtests.v2 import get, model_path, read_metadata
 
 
-def prepare(plan: LoadPlan, data: Dataset, recorder: Recorder) -> Load:
-    """Ask every arm for its metadata and make the load ready to run.
+def schedule_of(plan: LoadPlan, rows: int, share: Share = WHOLE) -> Schedule:
+    """The arrivals of a plan whose data have so many rows, or a share of them."""
+    return Schedule(
+        plan.arrivals,
+        seed=plan.seed,
+        rows=rows,
+        arms=len(plan.targets),
+        share=plan.split.share if plan.split else 0.0,
+        of=share,
+    )
+
+
+def prepare(plan: LoadPlan, data: Dataset, recorder: Recorder, share: Share = WHOLE) -> Load:
+    """Ask every arm for its metadata and make the load, or a share of it, ready to run.
 
     Raises UnreachableError if an address does not answer, BadLoadError if the data is not what a model takes.
     """
@@ -30,13 +44,7 @@ def prepare(plan: LoadPlan, data: Dataset, recorder: Recorder) -> Load:
     }
     split = plan.split if plan.split and plan.split.share > 0 else None
     return Load(
-        Schedule(
-            plan.arrivals,
-            seed=plan.seed,
-            rows=data.rows,
-            arms=len(plan.targets),
-            share=split.share if split else 0.0,
-        ),
+        schedule_of(plan, data.rows, share),
         first_arrival=plan.first_arrival,
         arms=[
             Destination(target.arm, *_address(plan, data, target.url, target.model, encoders[target.arm]))
@@ -48,7 +56,7 @@ def prepare(plan: LoadPlan, data: Dataset, recorder: Recorder) -> Load:
         units=data.units,
         recorder=recorder,
         timeout=plan.timeout,
-        max_in_flight=plan.max_in_flight,
+        max_in_flight=math.ceil(plan.max_in_flight / share.of),
     )
 
 

@@ -15,9 +15,10 @@ import pyarrow as pa
 import pytest
 from fairtrial_loadtests.dataset import Dataset
 from fairtrial_loadtests.load import Load
+from fairtrial_loadtests.part_writer import PartWriter
 from fairtrial_loadtests.plan import Arrivals, LoadPlan, Requests, Split, Target
 from fairtrial_loadtests.preparation import prepare
-from fairtrial_loadtests.recorder import Recorder
+from fairtrial_loadtests.recorder import Recorder, table_of
 from pyarrow import parquet
 
 ROWS = 50
@@ -149,11 +150,11 @@ def run_load() -> Callable[[LoadPlan], LoadRun]:
 
     def run(plan: LoadPlan) -> LoadRun:
         plan.output.mkdir(exist_ok=True)
-        recorder = Recorder(plan.output, plan.first_part)
+        recorder = Recorder()
         load = prepare(plan, Dataset(plan.requests), recorder)
         reported: list[dict[str, Any]] = []
         load.run(lambda **event: reported.append(event))
-        recorder.write(recorder.remaining())
+        PartWriter(plan.output, plan.first_part, print).write(table_of(recorder.remaining()), recorder.epoch)
         return LoadRun(load, read_observations(plan.output), reported)
 
     return run

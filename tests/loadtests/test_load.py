@@ -199,7 +199,7 @@ def test_refused_connections_are_failures_of_their_arm(server, make_plan):
 
     plan = make_plan(duration=0.3)
     plan.output.mkdir()
-    recorder = Recorder(plan.output, 0)
+    recorder = Recorder()
     with HTTPServer(("127.0.0.1", 0), Metadata) as short_lived:
         answering = threading.Thread(target=short_lived.handle_request)
         answering.start()
@@ -264,7 +264,7 @@ def test_arms_that_take_different_inputs_cannot_share_a_split(server, make_plan,
 def test_stop_ends_the_arrivals_and_leaves_no_half_pair(server, make_plan, run_load):
     plan = make_plan(rate=200, duration=60.0)
     plan.output.mkdir()
-    recorder = Recorder(plan.output, 0)
+    recorder = Recorder()
     load = prepare(plan, Dataset(plan.requests), recorder)
     gevent.spawn_later(0.5, load.stop, "stop")
     load.run(lambda **_: None)
@@ -279,7 +279,7 @@ def test_stop_ends_the_arrivals_and_leaves_no_half_pair(server, make_plan, run_l
 def test_stop_does_not_wait_for_the_next_arrival(make_plan):
     plan = make_plan(rate=0.01, duration=600.0, process="constant")
     plan.output.mkdir()
-    load = prepare(plan, Dataset(plan.requests), Recorder(plan.output, 0))
+    load = prepare(plan, Dataset(plan.requests), Recorder())
     gevent.spawn_later(0.2, load.stop, "stop")
     begun = time.monotonic()
     load.run(lambda **_: None)
@@ -322,7 +322,7 @@ def test_every_request_is_reported_as_to_locusts_listeners(server, make_plan, ru
 def test_an_observation_that_cannot_be_made_ends_the_load_instead_of_being_missing(make_plan, capsys):
     plan = make_plan(duration=600.0)
     plan.output.mkdir()
-    load = prepare(plan, Dataset(plan.requests), Recorder(plan.output, 0))
+    load = prepare(plan, Dataset(plan.requests), Recorder())
 
     def broken(**event):
         raise RuntimeError("a listener's mistake")

@@ -31,6 +31,7 @@ VERBS = {
     "judge": "A verdict from recorded observations, with nothing deployed.",
     "calibrate": "The baseline against itself: how often a verdict would be false here.",
     "serve": "Serve one model, or a SeldonDeployment, on this machine.",
+    "load-worker": "Send a share of the load of a run on another machine.",
     "score": "Batch predictions: the rows of a file or table through a model.",
     "scan": "Say whether a model file or folder is safe to load.",
     "pack": "An OCI image with a model in it, without a container engine.",
@@ -47,7 +48,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return super().get_command(ctx, cmd_name)
-        command: click.Command = importlib.import_module(f"fairtrial.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(
+            f"fairtrial.cli.{cmd_name.replace('-', '_')}"
+        ).command
         return command
 
     def resolve_command(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fairtrial.cli.crew import crew_of, crew_options
 from fairtrial.cli.output import output_option, say
 from fairtrial.cli.signals import ending_on_signals
 from fairtrial.cli.watching import console_for, outcome
@@ -20,12 +21,22 @@ from fairtrial.journal.folder import find_run
 @click.option("--keep-serving", is_flag=True, help="Go on serving the outcome until interrupted.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the split.  [default: a free one]")
 @click.option("--take-over", is_flag=True, help="On a cluster: take what others have set meanwhile.")
+@crew_options
 @output_option
-def command(run: str | None, keep_serving: bool, port: int | None, take_over: bool) -> ExitCode:
+def command(
+    run: str | None,
+    keep_serving: bool,
+    port: int | None,
+    take_over: bool,
+    workers: int | None,
+    expect_workers: int | None,
+    bind: str | None,
+) -> ExitCode:
     """Finish RUN (a folder or an id; default: the newest), whatever ended it, with nothing counted twice."""
     folder = find_run(run, Path.cwd())
     with ending_on_signals(), fetching_told() as fetching:
-        options = Options(keep_serving=keep_serving, port=port, take_over=take_over)
+        crew = crew_of(workers, expect_workers, bind)
+        options = Options(keep_serving=keep_serving, port=port, take_over=take_over, crew=crew)
         resume(folder, options, console_for, fetching=fetching)
     if not folder.verdict.is_file():
         raise UsageError(

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fairtrial.cli.cluster import cluster_of, cluster_options
+from fairtrial.cli.crew import crew_of, crew_options
 from fairtrial.cli.output import output_option
 from fairtrial.cli.signals import ending_on_signals
 from fairtrial.cli.watching import console_for, outcome
@@ -23,10 +24,19 @@ from fairtrial.errors import ExitCode
 )
 @click.option("--keep-serving", is_flag=True, help="Go on serving the outcome until interrupted.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the split.  [default: a free one]")
+@crew_options
 @cluster_options
 @output_option
 def command(
-    file: Path, runs_dir: Path | None, keep_serving: bool, port: int | None, backend: str, **cluster: Any
+    file: Path,
+    runs_dir: Path | None,
+    keep_serving: bool,
+    port: int | None,
+    workers: int | None,
+    expect_workers: int | None,
+    bind: str | None,
+    backend: str,
+    **cluster: Any,
 ) -> ExitCode:
     """Deploy the arms of FILE, send load, judge the evidence, promote or roll back, and say why.
 
@@ -34,7 +44,13 @@ def command(
     cluster, and what won goes on serving there. The run's folder keeps the journal, the observations,
     verdict.json and report.html. Exit code: 0 promoted, 10 rolled back, 11 inconclusive.
     """
-    options = Options(runs_dir, keep_serving, port, cluster_of(backend, **cluster))
+    options = Options(
+        runs_dir,
+        keep_serving,
+        port,
+        cluster_of(backend, **cluster),
+        crew=crew_of(workers, expect_workers, bind),
+    )
     with ending_on_signals(), fetching_told() as fetching:
         folder = start(file, options, console_for, fetching=fetching)
     return outcome(folder)

@@ -108,6 +108,9 @@ class LiveFeed:
     def error(self) -> str:
         return self._error
 
+    def incidents(self) -> Sequence[str]:
+        return ()  # told at once
+
     def stop(self) -> int:
         self._over = True
         return self._code

@@ -26,6 +26,7 @@ class Load(Protocol):
     @property
     def error(self) -> str: ...
     def poll(self) -> Sequence[Path]: ...
+    def incidents(self) -> Sequence[str]: ...
     def stop(self) -> int: ...
 
 
@@ -66,6 +67,8 @@ class LoadSession:
             finished = not self._load.alive  # asked before the last poll, so that no part is missed
             for path in self._load.poll():
                 yield read_part(path)
+            for sentence in self._load.incidents():
+                self._incident(sentence)
             self._interrupt()
             if not finished:
                 self._clock.sleep(_POLL_SECONDS)

@@ -15,6 +15,7 @@ from typing import Any
 from fairtrial_graphs.backends.interface import Backend, NotReady
 from fairtrial_graphs.seldon.text import render
 from fairtrial_loadtests.client import LoadProcess
+from fairtrial_loadtests.crew import ALONE, Crew
 
 from fairtrial.atomic import write_text
 from fairtrial.clock import Clock, SystemClock
@@ -25,7 +26,7 @@ from fairtrial.controller.run import Controller
 from fairtrial.errors import AbortedError, FairtrialError, NotReadyError, UsageError
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import parse
-from fairtrial.history import history_of
+from fairtrial.history import history_of, notes_of_load
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder, new_run
 from fairtrial.journal.store import Journal
@@ -51,6 +52,7 @@ class Options:
     port: int | None = None  # of the split on this machine; a free one unless said
     cluster: Cluster | None = None  # where the arms run, if not on this machine
     take_over: bool = False  # on a cluster: take what others hold, when a run is resumed
+    crew: Crew = ALONE  # who sends the load; observations and verdict are the same whoever does
 
 
 def start(
@@ -174,7 +176,7 @@ def _run(
             folder,
             journal,
             backend,
-            lambda wanted: LoadProcess(wanted, folder.backend),
+            lambda wanted: LoadProcess(wanted, folder.backend, options.crew),
             console,
             clock,
             registry_of(plan.experiment),
@@ -241,10 +243,11 @@ def _close(backend: Backend, journal: Journal) -> None:
 def _leave_documents(
     verdict: Verdict, finals: tuple[Verdict, ...], folder: RunFolder, journal: Journal
 ) -> None:
-    document = {"run": folder.id} | verdict_to_dict(verdict, versions())
+    document: dict[str, Any] = {"run": folder.id} | verdict_to_dict(verdict, versions())
     if len(finals) > 1:
         document["candidates"] = [verdict_to_dict(final) for final in finals]
     _add_digests(document, journal)
+    document["notes"] += notes_of_load(folder)
     write_text(folder.verdict, json.dumps(document, indent=2, allow_nan=False) + "\n")
     write_text(folder.report, render_report(history_of(folder, journal)))
 

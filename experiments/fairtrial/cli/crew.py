@@ -1,0 +1,48 @@
+"""Who sends the load: the options of `run` and `resume`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from fairtrial_loadtests.crew import Crew, read_address
+from fairtrial_loadtests.errors import BadLoadError
+
+from fairtrial.errors import UsageError
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--workers", type=click.IntRange(1), metavar="N", help="Processes that send the load.  [default: 1]"
+    ),
+    click.option(
+        "--expect-workers",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Send the load from N `fairtrial load-worker` on other machines.",
+    ),
+    click.option("--bind", metavar="HOST:PORT", help="Where those workers reach this machine."),
+)
+
+
+def crew_options(callback: _F) -> _F:
+    """Add them; the verb makes a `Crew` of their values by `crew_of`."""
+    for option in reversed(_OPTIONS):
+        callback = option(callback)
+    return callback
+
+
+def crew_of(workers: int | None, expect_workers: int | None, bind: str | None) -> Crew:
+    """Raises UsageError for what cannot be."""
+    if workers is not None and expect_workers is not None:
+        raise UsageError("--workers are processes of this machine, --expect-workers others; say one of them")
+    if (expect_workers is None) != (bind is None):
+        raise UsageError("--expect-workers N and --bind HOST:PORT need one another")
+    try:
+        crew = Crew(workers or expect_workers or 1, read_address(bind) if bind else None)
+        crew.check()
+    except BadLoadError as error:
+        raise UsageError(str(error)) from error
+    return crew
