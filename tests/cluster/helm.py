@@ -95,7 +95,9 @@ def _fetch(folder: Path, name: str) -> None:
             check=False,
         )
         if done.returncode:
-            raise MissingError(f"there is no {name} on the PATH, and {_PACKAGE}: {done.stderr.strip()[-300:]}")
+            raise MissingError(
+                f"there is no {name} on the PATH, and {_PACKAGE}: {done.stderr.strip()[-300:]}"
+            )
         made = Path(place) / "programs"
         made.mkdir()
         [packed] = Path(place).glob("package/aws_cdk/*/_jsii/*.tgz")

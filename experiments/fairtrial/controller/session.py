@@ -25,12 +25,14 @@ from fairtrial.controller.run import Controller
 from fairtrial.errors import AbortedError, FairtrialError, NotReadyError, UsageError
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import parse
+from fairtrial.followers.choose import followed
 from fairtrial.history import history_of
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder, new_run
 from fairtrial.journal.store import Journal
 from fairtrial.judge.document import verdict_to_dict
 from fairtrial.judge.verdict import Verdict
+from fairtrial.notify.choose import check_notifiers
 from fairtrial.planning.load import check_measured
 from fairtrial.planning.models import Fetching, Models, models_named, models_of, recorded_in, silent
 from fairtrial.planning.plan import Plan, plan_of
@@ -74,6 +76,7 @@ def start(
     parsed = parse(text, source=str(experiment), folder=experiment.parent)
     plan = plan_of(parsed, Models(parsed.folder, fetching))
     check_measured(parsed)
+    check_notifiers(parsed)
     if options.cluster is not None:
         check_fetchable(plan)
         models = models_named(plan.deployment)
@@ -112,7 +115,8 @@ def resume(
     with folder.locked(), _journal(Journal.open(folder.journal, clock)) as journal:
         plan = recorded_plan(folder, journal, fetching)
         if journal.last(Kind.ENDED) is not None and not options.keep_serving:
-            return folder
+            with followed(plan.experiment, folder, journal, clock):  # what its end could not make known
+                return folder
         undecided = journal.last(Kind.VERDICT) is None and journal.last(Kind.ABORT) is None
         if undecided and is_done(journal, Effect.ROLLBACK):
             raise UsageError(
@@ -168,6 +172,7 @@ def _run(
     with (
         opened_backend(cluster, plan, folder, options.port) as backend,
         new_console(plan) as console,
+        followed(plan.experiment, folder, journal, clock),
     ):
         controller = Controller(
             plan,
