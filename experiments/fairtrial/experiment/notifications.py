@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, TypeAlias, get_args
+from typing import Annotated, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
@@ -11,7 +11,6 @@ from fairtrial.experiment.base import Part, raise_mistakes
 
 #: A turn of a run, in the order in which they come.
 EventName: TypeAlias = Literal["started", "step", "verdict", "promoted", "rolledBack", "held", "failed"]
-EVENTS: tuple[EventName, ...] = get_args(EventName)
 
 
 class Secret(Part):
@@ -60,8 +59,8 @@ class Notification(Part):
         description="Where the URLs of apprise are (Slack, Teams, mail and others). Needs fairtrial[notify].",
         examples=[{"env": "SLACK_URL"}],
     )
-    events: tuple[EventName, ...] = Field(
-        default=EVENTS,
+    events: tuple[EventName, ...] | None = Field(
+        default=None,
         min_length=1,
         description="What is told. Default: everything.",
         examples=[["verdict", "failed"]],

@@ -80,7 +80,7 @@ class _Thread(threading.Thread):
         if not self._owed:
             return
         message = (
-            f"spec.{self._follower.name}: {len(self._owed)} entries of the journal could not be made known "
+            f"spec.{self._follower.name}: {len(self._owed)} of the journal's entries could not be made known "
             f"before the end; `fairtrial resume` tries again"
         )
         journal = Journal.open(self._path, self._clock)

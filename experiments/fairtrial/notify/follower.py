@@ -18,13 +18,14 @@ class Notified:
 
     name: str
     notifier: Notifier
-    events: Collection[EventName]
+    events: Collection[EventName] | None  # all of them
     experiment: Experiment
     run: str
     at_once: int = 1
 
     def wants(self, entry: Entry) -> bool:
-        return event_of(entry) in self.events
+        event = event_of(entry)
+        return event is not None and (self.events is None or event in self.events)
 
     def take(self, entries: Sequence[Entry]) -> None:
         for entry in entries:

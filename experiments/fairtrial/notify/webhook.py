@@ -42,6 +42,7 @@ class Webhook:
 def _host(url: str) -> str | None:
     try:
         parts = urlsplit(url)
-        return parts.hostname if parts.scheme in ("http", "https") and parts.port != 0 else None
+        port = parts.port
     except ValueError:
         return None
+    return parts.hostname if parts.scheme in ("http", "https") and port != 0 else None
