@@ -24,7 +24,8 @@ def followed(experiment: Experiment, folder: RunFolder, journal: Journal, clock:
 
     A follower that cannot be made, its address gone from the environment, is an incident.
     """
-    with following(folder.journal, _followers_of(experiment, folder, journal), clock):
+    found = _followers_of(experiment, folder, journal)
+    with following(lambda: Journal.open(folder.journal, clock), found):
         yield
 
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from fairtrial.clock import Clock
-from fairtrial.followers.interface import AwayError, Follower, RefusedError
+from fairtrial.followers.interface import AwayError, FollowedJournal, Follower, RefusedError
 from fairtrial.journal.entries import Entry, Kind
-from fairtrial.journal.store import Journal, JournalError
+from fairtrial.journal.store import JournalError
 
 
 @dataclass(frozen=True)
@@ -32,14 +30,16 @@ class Patience:
 
 @contextmanager
 def following(
-    journal: Path, followers: Sequence[Follower], clock: Clock, patience: Patience | None = None
+    open_journal: Callable[[], FollowedJournal],
+    followers: Sequence[Follower],
+    patience: Patience | None = None,
 ) -> Generator[None]:
     """Let them follow while the block runs, and then have what they lack, within `patience.drain` seconds.
 
-    journal: of the run, which exists. What goes wrong is an incident in it.
+    open_journal: of the run; called by each thread. What goes wrong is an incident in it.
     """
     patience = patience or Patience()
-    threads = [_Thread(journal, follower, clock, patience) for follower in followers]
+    threads = [_Thread(open_journal, follower, patience) for follower in followers]
     for thread in threads:
         thread.start()
     try:
@@ -54,27 +54,21 @@ def following(
 
 
 class _Thread(threading.Thread):
-    def __init__(self, path: Path, follower: Follower, clock: Clock, patience: Patience) -> None:
+    def __init__(
+        self, open_journal: Callable[[], FollowedJournal], follower: Follower, patience: Patience
+    ) -> None:
         # A daemon: one that hangs must not keep the process.
         super().__init__(name=f"following: {follower.name}", daemon=True)
         self.ending = threading.Event()
-        self._path = path
+        self._open = open_journal
         self._follower = follower
-        self._clock = clock
         self._patience = patience
         self._owed: deque[Entry] = deque()
 
     def run(self) -> None:
-        try:
-            journal = Journal.open(self._path, self._clock)
-        except JournalError:
-            return  # the run says so itself
-        try:
+        # A journal that cannot be used ends the run itself, which says so.
+        with suppress(JournalError), closing(self._open()) as journal:
             self._follow(journal)
-        except JournalError:
-            return
-        finally:
-            journal.close()
 
     def tell_what_is_owed(self) -> None:
         if not self._owed:
@@ -83,13 +77,10 @@ class _Thread(threading.Thread):
             f"spec.{self._follower.name}: {len(self._owed)} of the journal's entries could not be made known "
             f"before the end; `fairtrial resume` tries again"
         )
-        journal = Journal.open(self._path, self._clock)
-        try:
+        with suppress(JournalError), closing(self._open()) as journal:
             journal.append(Kind.INCIDENT, {"message": message})
-        finally:
-            journal.close()
 
-    def _follow(self, journal: Journal) -> None:
+    def _follow(self, journal: FollowedJournal) -> None:
         name = self._follower.name
         known = [e.body["seq"] for e in journal.entries(Kind.TOLD) if e.body["to"] == name]
         told, read, failures = max(known, default=0), 0, 0
@@ -110,7 +101,7 @@ class _Thread(threading.Thread):
                 return
             self.ending.wait(self._pause(failures))
 
-    def _tell(self, journal: Journal) -> None:
+    def _tell(self, journal: FollowedJournal) -> None:
         """Raises AwayError; what is owed then stays so."""
         while self._owed:
             batch = [self._owed[i] for i in range(min(len(self._owed), self._follower.at_once))]
@@ -131,5 +122,5 @@ class _Thread(threading.Thread):
             return self._patience.poll
         return min(self._patience.longest, self._patience.first * 2 ** (failures - 1))
 
-    def _incident(self, journal: Journal, message: str) -> None:
+    def _incident(self, journal: FollowedJournal, message: str) -> None:
         journal.append(Kind.INCIDENT, {"message": f"spec.{self._follower.name}: {message}"})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
-from fairtrial.journal.entries import Entry
+from fairtrial.journal.entries import Entry, Kind
 
 
 class AwayError(Exception):
@@ -14,6 +14,16 @@ class AwayError(Exception):
 
 class RefusedError(Exception):
     """It was refused, and would be again; it is left out. The message is as that of AwayError."""
+
+
+class FollowedJournal(Protocol):
+    """A run's journal, wherever it is kept, opened for one thread."""
+
+    def append(self, kind: Kind, body: Mapping[str, Any] | None = None) -> int: ...
+
+    def entries(self, *kinds: Kind, after: int = 0) -> list[Entry]: ...
+
+    def close(self) -> None: ...
 
 
 class Follower(Protocol):

@@ -50,7 +50,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def follow(journal: Journal, *followers: Recorder, patience: Patience = QUICK):
-    return following(journal.path, followers, SystemClock(), patience)
+    return following(lambda: Journal.open(journal.path, SystemClock()), followers, patience)
 
 
 def look(journal: Journal, *numbers: int) -> None:
