@@ -10,6 +10,7 @@ from fairtrial.experiment.model import Experiment
 from fairtrial.followers.interface import AwayError, RefusedError
 from fairtrial.journal.entries import Effect, Entry, Kind
 from fairtrial.journal.folder import RunFolder
+from fairtrial.mlflow_client import mlflow_client
 from fairtrial.tracking.figures import figures_of, parameters_of
 
 if TYPE_CHECKING:
@@ -55,11 +56,10 @@ class MlflowTracker:
 
     def _connect(self) -> MlflowClient:
         import mlflow
-        from mlflow import MlflowClient
 
         self._uri = self._uri or mlflow.get_tracking_uri()
         self._ask_whether_it_answers()
-        self._client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+        self._client = mlflow_client(self._uri)
         return self._client
 
     def _found(self, client: MlflowClient) -> str | None:
