@@ -271,6 +271,17 @@ def test_watching_all_namespaces_takes_the_same_rights_everywhere(helm: Helm):
     assert rules() == rules(watchNamespaces=["team-a"])
 
 
+@pytest.mark.parametrize("route", ["istio", "gateway-api"])
+def test_a_run_with_locust_has_the_rights_of_the_backend_alone(helm: Helm, route: str):
+    def of(chart: str, values: dict[str, Any]) -> set[Right]:
+        roles = [e for e in helm.template(chart, values=values) if e["kind"] == "Role"]
+        return rights(roles[0]["rules"])
+
+    operator = of("fairtrial", {"watchNamespaces": ["default"], "operator": {"route": route}})
+    beside = {each for each in operator if each[0] == "fairtrial.dev" or each[1] == "events"}
+    assert of("locust", {"experiment": "spec: {}", "run": {"route": route}}) == operator - beside
+
+
 def test_the_collector_has_no_token(helm: Helm):
     objects = helm.template("fairtrial")
     accounts = {e["metadata"]["name"]: e for e in objects if e["kind"] == "ServiceAccount"}

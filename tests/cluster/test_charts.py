@@ -15,11 +15,11 @@ from fairtrial.cli.group import VERBS
 
 pytestmark = pytest.mark.heavy
 
-#: Each chart as installed with nothing said, and with each file in its folder `ci`.
+#: Each chart with each file in its folder `ci`, and as installed with nothing said, where it says enough.
 CASES = [
     (chart.name, values)
     for chart in sorted(each.parent for each in CHARTS.glob("*/Chart.yaml"))
-    for values in (None, *sorted(chart.glob("ci/*.yaml")))
+    for values in (*((None,) if chart.name == "fairtrial" else ()), *sorted(chart.glob("ci/*.yaml")))
 ]
 NAMES = [f"{chart}-{values.stem if values else 'default'}" for chart, values in CASES]
 
@@ -95,15 +95,17 @@ def test_no_container_is_root_or_can_write_its_image(helm: Helm, chart: str, val
 
 @pytest.mark.parametrize(("chart", "values"), CASES, ids=NAMES)
 def test_containers_are_told_what_the_command_line_knows(helm: Helm, chart: str, values: Path | None):
-    for name, pod in pods(helm.template(chart, *values_of(values))):
-        for container in pod["containers"]:
-            if container.get("command"):
-                continue
-            verb, *arguments = container["args"]
-            if verb not in VERBS:
-                pytest.skip(f"`fairtrial {verb}` is not there yet")
-            command = importlib.import_module(f"fairtrial.cli.{verb.replace('-', '_')}").command
-            assert command.make_context(verb, arguments, resilient_parsing=False), name
+    told = [
+        container["args"]
+        for _, pod in pods(helm.template(chart, *values_of(values)))
+        for container in pod["containers"]
+    ]
+    missing = {verb for verb, *_ in told} - VERBS.keys()
+    if missing:
+        pytest.skip(f"not there yet: {', '.join(sorted(missing))}")
+    for verb, *arguments in told:
+        command = importlib.import_module(f"fairtrial.cli.{verb.replace('-', '_')}").command
+        command.make_context(verb, arguments)
 
 
 def test_pods_of_several_replicas_can_be_drained_one_by_one(helm: Helm):
@@ -149,7 +151,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"operator": {"replicas": "two"}}, "replicas"),
     ({"operator": {"replicas": -1}}, "replicas"),
     ({"operator": {"route": "ambassador"}}, "route"),
-    ({"operator": {"gateway": "no namespace"}}, "gateway"),
+    ({"operator": {"gateway": "a b"}}, "gateway"),
     ({"operator": {"resources": {"limits": {"memory": "1 gigabyte"}}}}, "memory"),
     ({"watchNamespaces": ["Team A"]}, "watchNamespaces"),
     ({"watchNamespaces": ["a", "a"]}, "watchNamespaces"),
@@ -168,6 +170,39 @@ def test_wrong_values_are_refused_with_their_name(helm: Helm, values: dict[str, 
     with pytest.raises(ChartError) as refused:
         helm.template("fairtrial", values=values)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, "say what is tried"),
+        ({"experiment": "a", "experimentConfigMap": "b"}, "say what is tried"),
+        ({"experiment": "a", "data": {"existingClaim": "b", "volume": {"emptyDir": {}}}}, "say one of them"),
+        ({"experiment": "a", "workers": {"count": 0}}, "count"),
+        ({"experiment": "a", "run": {"route": "ambassador"}}, "route"),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused(helm: Helm, values: dict[str, Any], said: str):
+    with pytest.raises(ChartError) as refused:
+        helm.template("locust", values=values)
+    assert said in str(refused.value)
+
+
+def test_workers_reach_who_leads_and_know_its_token(helm: Helm):
+    objects = helm.template("locust", "--values", str(CHARTS / "locust/ci/text.yaml"), namespace="team-a")
+    [service] = [each for each in objects if each["kind"] == "Service"]
+    [secret] = [each for each in objects if each["kind"] == "Secret"]
+    [run, workers] = [
+        dict(pods(objects))[f"Job trial-1-{part}"]["containers"][0] for part in ("run", "workers")
+    ]
+    [port] = service["spec"]["ports"]
+    assert f"--master={service['metadata']['name']}.team-a.svc:{port['port']}" in workers["args"]
+    assert f"--bind=0.0.0.0:{run['ports'][0]['containerPort']}" in run["args"]
+    assert "--expect-workers=2" in run["args"]
+    for container in (run, workers):
+        [token] = [each for each in container["env"] if each["name"] == "FAIRTRIAL_LOAD_TOKEN"]
+        assert token["valueFrom"]["secretKeyRef"] == {"name": secret["metadata"]["name"], "key": "token"}
+    assert len(secret["stringData"]["token"]) == 40
 
 
 def test_every_value_is_in_the_schema_and_has_a_default():
