@@ -55,6 +55,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- $root := index . 0 -}}
 {{- $part := index $root.Values (index . 1) -}}
 serviceAccountName: {{ include "fairtrial.serviceAccount" . }}
+enableServiceLinks: false # a Service's variables could be taken for options of ours
 {{- with $root.Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}

@@ -39,6 +39,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{/* What the pod of each Job has in common. */}}
 {{- define "locust.pod" -}}
 restartPolicy: Never
+enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
