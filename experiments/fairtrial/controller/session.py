@@ -7,7 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def resume(
     with folder.locked(), _journal(Journal.open(folder.journal, clock)) as journal:
         plan = recorded_plan(folder, journal, fetching)
         if journal.last(Kind.ENDED) is not None and not options.keep_serving:
-            with followed(plan.experiment, folder, journal, clock):  # what its end could not make known
+            with _followed(plan, folder, clock):  # what its end could not make known
                 return folder
         undecided = journal.last(Kind.VERDICT) is None and journal.last(Kind.ABORT) is None
         if undecided and is_done(journal, Effect.ROLLBACK):
@@ -172,7 +172,7 @@ def _run(
     with (
         opened_backend(cluster, plan, folder, options.port) as backend,
         new_console(plan) as console,
-        followed(plan.experiment, folder, journal, clock),
+        _followed(plan, folder, clock),
     ):
         controller = Controller(
             plan,
@@ -273,6 +273,10 @@ def _serve_until_interrupted(controller: Controller, console: Console) -> None:
         while True:
             controller.watch_backend()
             threading.Event().wait(0.5)
+
+
+def _followed(plan: Plan, folder: RunFolder, clock: Clock) -> AbstractContextManager[None]:
+    return followed(plan.experiment, folder, lambda: Journal.open(folder.journal, clock))
 
 
 @contextmanager

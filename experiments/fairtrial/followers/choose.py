@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 
-from fairtrial.clock import Clock
 from fairtrial.errors import UsageError
 from fairtrial.experiment.model import Experiment
 from fairtrial.followers.following import following
-from fairtrial.followers.interface import Follower
+from fairtrial.followers.interface import FollowedJournal, Follower
 from fairtrial.journal.entries import Kind
 from fairtrial.journal.folder import RunFolder
-from fairtrial.journal.store import Journal
 from fairtrial.notify.choose import notifier_of
 from fairtrial.notify.follower import Notified
 from fairtrial.tracking.mlflow import MlflowTracker
 
 
 @contextmanager
-def followed(experiment: Experiment, folder: RunFolder, journal: Journal, clock: Clock) -> Generator[None]:
+def followed(
+    experiment: Experiment, folder: RunFolder, open_journal: Callable[[], FollowedJournal]
+) -> Generator[None]:
     """Have the run followed by whom its experiment names, while the block runs.
 
-    A follower that cannot be made, its address gone from the environment, is an incident.
+    open_journal: see `following`. A follower that cannot be made, its address gone from the environment, is
+    an incident.
     """
-    found = _followers_of(experiment, folder, journal)
-    with following(lambda: Journal.open(folder.journal, clock), found):
+    with closing(open_journal()) as journal:
+        found = _followers_of(experiment, folder, journal)
+    with following(open_journal, found):
         yield
 
 
-def _followers_of(experiment: Experiment, folder: RunFolder, journal: Journal) -> list[Follower]:
+def _followers_of(experiment: Experiment, folder: RunFolder, journal: FollowedJournal) -> list[Follower]:
     found: list[Follower] = []
     for number, said in enumerate(experiment.spec.notifications):
         try:

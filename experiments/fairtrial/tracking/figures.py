@@ -27,10 +27,11 @@ def figures_of(verdict: Mapping[str, Any]) -> dict[str, float]:
     """Of a verdict as in verdict.json, what its metrics measured: `v2/accuracy/effect`.
 
     effect, lower and upper (its interval), baseline and candidate (each arm's own value), statistic,
-    boundary, and n_baseline, n_candidate. What is not known yet is left out.
+    boundary, and n_baseline, n_candidate. What is not known yet is left out, and all of a verdict in a
+    journal that keeps no figures.
     """
     found: dict[str, float] = {}
-    for metric in verdict["metrics"]:
+    for metric in verdict.get("metrics", ()):
         lower, upper = metric["interval"] or (None, None)
         estimate, n = metric["estimate"], metric["n"]
         values = {

@@ -49,7 +49,7 @@ class MlflowTracker:
         with self._in_words():
             client = self._client or self._connect()
             self._run = run = self._run or self._found(client) or self._made(client, entries[0])
-            self._log_looks(client, run, [entry for entry in entries if entry.kind is Kind.LOOK])
+            self._log_looks(client, run, entries)
             for entry in entries:
                 if entry.kind is not Kind.LOOK:
                     self._log(client, run, entry)
@@ -78,12 +78,13 @@ class MlflowTracker:
         run = client.create_run(where, round(first.time * 1000), tags, run_name=self._folder.id)
         return run.info.run_id
 
-    def _log_looks(self, client: MlflowClient, run: str, looks: Sequence[Entry]) -> None:
+    def _log_looks(self, client: MlflowClient, run: str, entries: Sequence[Entry]) -> None:
         from mlflow.entities import Metric
 
         metrics = [
             Metric(name, value, round(entry.time * 1000), entry.body["look"])
-            for entry in looks
+            for entry in entries
+            if entry.kind is Kind.LOOK
             for name, value in figures_of(entry.body["verdict"]).items()
         ]
         for start in range(0, len(metrics), 1000):  # the server takes no more at once
