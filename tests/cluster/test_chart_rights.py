@@ -17,6 +17,7 @@ from cluster.client import Client
 from cluster.control_plane import ControlPlane
 from cluster.helm import CHARTS, Helm
 from cluster.seldon_operator import SeldonOperator
+from cluster.service_accounts import installed, token_of
 from fairtrial_graphs.backends.interface import Route
 from fairtrial_graphs.backends.kubernetes.api import Api
 from fairtrial_graphs.backends.kubernetes.backend import KubernetesBackend
@@ -69,10 +70,7 @@ def client(plane: ControlPlane, api: Client, namespace: str) -> Generator[Record
     configuration = Configuration()
     configuration.host = plane.url
     configuration.ssl_ca_cert = str(plane.authority)
-    path = f"{api.path('v1', 'ServiceAccount', namespace, 'fairtrial-operator')}/token"
-    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": None}}
-    token = api._send("POST", path, {}, asked)["status"]["token"]
-    configuration.api_key = {"authorization": f"Bearer {token}"}
+    configuration.api_key = {"authorization": f"Bearer {token_of(api, namespace)}"}
     connection = ApiClient(configuration)
     made = Recording(connection, patience=5.0)
     made.done = set()
@@ -80,17 +78,6 @@ def client(plane: ControlPlane, api: Client, namespace: str) -> Generator[Record
         yield made
     finally:
         connection.rest_client.pool_manager.clear()
-
-
-def installed(helm: Helm, api: Client, namespace: str, **operator: Any) -> list[dict[str, Any]]:
-    """Install what the chart has for rights; the rules of the operator in the watched namespace."""
-    values = {"watchNamespaces": [namespace], "operator": operator, "fullnameOverride": "fairtrial"}
-    for each in helm.template("fairtrial", values=values, namespace=namespace):
-        if each["kind"] in ("ServiceAccount", "Role", "RoleBinding"):
-            api.apply(each, namespace=namespace)
-    role = api.get("rbac.authorization.k8s.io/v1", "Role", "fairtrial-operator", namespace=namespace)
-    assert role is not None
-    return role["rules"]
 
 
 def rights(rules: list[dict[str, Any]]) -> set[Right]:
@@ -222,10 +209,7 @@ def test_it_leads_by_a_lease_of_its_own_namespace_alone(
     """Installed in one namespace, it watches another."""
     elsewhere = f"{namespace}-operator"
     api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": elsewhere}})
-    values = {"watchNamespaces": [namespace], "fullnameOverride": "fairtrial"}
-    for each in helm.template("fairtrial", values=values, namespace=elsewhere):
-        if each["kind"] in ("ServiceAccount", "Role", "RoleBinding"):
-            api.apply(each, namespace=each["metadata"].get("namespace", elsewhere), force=True)
+    installed(helm, api, namespace, into=elsewhere)
 
     def lease(name: str) -> dict[str, Any]:
         about = {"name": name, "namespace": elsewhere}
