@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fairtrial.clock import SystemClock
 from fairtrial.followers.following import Patience, following
 from fairtrial.followers.interface import AwayError, RefusedError
 from fairtrial.journal.entries import Entry, Kind
-from fairtrial.journal.store import Journal
+from fairtrial.journal.store import Journal, JournalError
 
 QUICK = Patience(poll=0.005, first=0.005, longest=0.02, drain=5.0)
 
@@ -88,6 +89,23 @@ def test_a_second_process_gives_only_what_the_first_did_not(journal: Journal):
         look(journal, 3)
     assert later.taken == [3]
     assert other.taken == [1, 2, 3]
+
+
+def test_who_died_before_it_could_write_it_down_gives_it_again(journal: Journal):
+    class Dying(Journal):
+        def append(self, kind: Kind, *args: Any, **details: Any) -> int:
+            if kind is Kind.TOLD:
+                raise JournalError("killed")
+            return super().append(kind, *args, **details)
+
+    one = Recorder()
+    look(journal, 1, 2)
+    with following(lambda: Dying.open(journal.path, SystemClock()), [one], QUICK):
+        pass
+    assert one.taken == [1]
+    with follow(journal, one):
+        pass
+    assert one.taken == [1, 1, 2]
 
 
 def test_several_are_given_at_once_to_who_takes_them(journal: Journal):
