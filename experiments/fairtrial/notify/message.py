@@ -9,6 +9,7 @@ from typing import Any
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.notifications import EventName
 from fairtrial.journal.entries import Effect, Entry, Kind
+from fairtrial.planning.words import in_words
 
 _OF_EFFECT: dict[Effect, EventName] = {
     Effect.SHIFT: "step",
@@ -88,5 +89,5 @@ def _told(entry: Entry, event: EventName, experiment: Experiment) -> tuple[str, 
         return "\n".join([head, *body["reasons"]]), details
     if event == "failed":
         return body["message"], {}
-    text = body.get("outcome") or f"traffic: {body['split']}"
+    text = body.get("outcome") or f"traffic: {body.get('split') or in_words(body['weights'])}"
     return text, {"weights": body["weights"]} if "weights" in body else {}

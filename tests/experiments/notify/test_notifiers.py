@@ -155,6 +155,7 @@ def entry(kind: Kind, body: dict[str, Any] | None = None, effect: Effect | None 
 TURNS = [
     (entry(Kind.STARTED), "started", "v2 on trial against v1"),
     (entry(Kind.DONE, {"split": "50% v1, 50% v2", "weights": {}}, Effect.SHIFT), "step", "traffic: 50% v1"),
+    (entry(Kind.DONE, {"weights": {"v1": 90, "v2": 10}}, Effect.SHIFT), "step", "traffic: 90% v1, 10% v2"),
     (entry(Kind.DONE, {"outcome": "kept", "weights": {}}, Effect.SWITCH), "step", "kept"),
     (
         entry(
