@@ -11,6 +11,7 @@ from cluster import control_plane as starting
 from cluster import crds, programs
 from cluster.client import Client
 from cluster.control_plane import ControlPlane
+from cluster.helm import Helm, program
 from cluster.programs import BuildError, MissingError
 from cluster.seldon_operator import SeldonOperator
 
@@ -104,6 +105,14 @@ def gateway_api(api: Client) -> Client:
     except MissingError as error:
         pytest.skip(str(error))
     return api
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    try:
+        return Helm(program("helm"), tmp_path_factory.mktemp("helm"))
+    except MissingError as error:
+        pytest.skip(str(error))
 
 
 def _program(config: pytest.Config, fixture: str) -> Path:

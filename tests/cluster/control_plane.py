@@ -53,7 +53,7 @@ def control_plane(etcd: Path, apiserver: Path, folder: Path) -> Generator[Contro
     (folder / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n", encoding="utf-8")
     signing_key, public = _key_pair(folder)
     url, authority = f"https://127.0.0.1:{port}", folder / "certificates" / "apiserver.crt"
-    kubeconfig = _kubeconfig(folder / "kubeconfig", url, authority, token)
+    config = kubeconfig(folder / "kubeconfig", url, authority, token)
     with (
         _running(
             etcd,
@@ -82,7 +82,7 @@ def control_plane(etcd: Path, apiserver: Path, folder: Path) -> Generator[Contro
         ) as second,
     ):
         _await_ready(first, second, url, authority, token)
-        yield ControlPlane(url, authority, token, kubeconfig, signing_key, (first, second))
+        yield ControlPlane(url, authority, token, config, signing_key, (first, second))
 
 
 @contextmanager
@@ -134,8 +134,8 @@ def _key_pair(folder: Path) -> tuple[Path, Path]:
     return private, public
 
 
-def _kubeconfig(path: Path, url: str, authority: Path, token: str) -> Path:
-    """JSON, which is YAML."""
+def kubeconfig(path: Path, url: str, authority: Path, token: str) -> Path:
+    """Of whoever has the token. JSON, which is YAML."""
     cluster = {"server": url, "certificate-authority": str(authority)}
     content = {
         "apiVersion": "v1",

@@ -74,7 +74,7 @@ def _state(folder: RunFolder, entries: list[Entry]) -> str:
         return "aborted" if ended[-1].body.get("aborted") else "ended"
     if folder.is_running():
         return "running"
-    failed = [entry for entry in entries if entry.kind is Kind.FAILED]
-    if failed and entries[-1].kind is Kind.FAILED:
-        return f"failed: {failed[-1].body['message']}"
+    last = next((entry for entry in reversed(entries) if entry.kind in (Kind.FAILED, Kind.RESUMED)), None)
+    if last is not None and last.kind is Kind.FAILED:
+        return f"failed: {last.body['message']}"
     return "cut off; `fairtrial resume` takes it up again"

@@ -7,7 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,14 @@ from fairtrial.controller.run import Controller
 from fairtrial.errors import AbortedError, FairtrialError, NotReadyError, UsageError
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import parse
+from fairtrial.followers.choose import followed
 from fairtrial.history import history_of, notes_of_load
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder, new_run
 from fairtrial.journal.store import Journal
 from fairtrial.judge.document import verdict_to_dict
 from fairtrial.judge.verdict import Verdict
+from fairtrial.notify.choose import check_notifiers
 from fairtrial.planning.load import check_measured
 from fairtrial.planning.models import Fetching, Models, models_named, models_of, recorded_in, silent
 from fairtrial.planning.plan import Plan, plan_of
@@ -76,6 +78,7 @@ def start(
     parsed = parse(text, source=str(experiment), folder=experiment.parent)
     plan = plan_of(parsed, Models(parsed.folder, fetching))
     check_measured(parsed)
+    check_notifiers(parsed)
     if options.cluster is not None:
         check_fetchable(plan)
         models = models_named(plan.deployment)
@@ -114,7 +117,8 @@ def resume(
     with folder.locked(), _journal(Journal.open(folder.journal, clock)) as journal:
         plan = recorded_plan(folder, journal, fetching)
         if journal.last(Kind.ENDED) is not None and not options.keep_serving:
-            return folder
+            with _followed(plan, folder, clock):  # what its end could not make known
+                return folder
         undecided = journal.last(Kind.VERDICT) is None and journal.last(Kind.ABORT) is None
         if undecided and is_done(journal, Effect.ROLLBACK):
             raise UsageError(
@@ -170,6 +174,7 @@ def _run(
     with (
         opened_backend(cluster, plan, folder, options.port) as backend,
         new_console(plan) as console,
+        _followed(plan, folder, clock),
     ):
         controller = Controller(
             plan,
@@ -272,6 +277,10 @@ def _serve_until_interrupted(controller: Controller, console: Console) -> None:
         while True:
             controller.watch_backend()
             threading.Event().wait(0.5)
+
+
+def _followed(plan: Plan, folder: RunFolder, clock: Clock) -> AbstractContextManager[None]:
+    return followed(plan.experiment, folder, lambda: Journal.open(folder.journal, clock))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from fairtrial.experiment.live_rules import (
     mistakes_of_users,
 )
 from fairtrial.experiment.metrics import Metric
+from fairtrial.experiment.notifications import Notification, Tracking
 from fairtrial.experiment.promotion import Promotion
 from fairtrial.experiment.stickiness import Sticky
 from fairtrial.experiment.strategy import AbTest, Strategy
@@ -94,6 +95,17 @@ class Spec(Part):
         default=None,
         description="Where a promotion is made known, beside the traffic. Default: nowhere.",
         examples=[{"mlflow": {"model": "wine", "alias": "champion"}}],
+    )
+    notifications: tuple[Notification, ...] = Field(
+        default=(),
+        max_length=20,
+        description="Who is told of the run's turns. Default: nobody.",
+        examples=[[{"webhook": "https://hooks.example/fairtrial", "events": ["verdict"]}]],
+    )
+    tracking: Tracking | None = Field(
+        default=None,
+        description="Where figures of a run are kept beside its own folder. Default: nowhere.",
+        examples=[{"mlflow": {"experiment": "wine-trials"}}],
     )
     abort: Abort | None = Field(
         default=None,

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     INTERRUPTED = "interrupted"  # the controller was told to stop; the run can be resumed
     RESUMED = "resumed"
     FAILED = "failed"  # the run could not go on; the message says why
+    TOLD = "told"  # an entry was made known to somebody who follows the run
     ENDED = "ended"  # everything is acted on and shut down
 
 

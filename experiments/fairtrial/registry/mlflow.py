@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairtrial.errors import NotReadyError
+from fairtrial.mlflow_client import mlflow_client
 from fairtrial.registry.interface import Registered
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ class MlflowRegistry:
     @property
     def _client(self) -> MlflowClient:
         if self._known is None:
-            from mlflow import MlflowClient
-
-            self._known = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+            self._known = mlflow_client(self._uri)
         return self._known
 
     def _version_of(self, run: str) -> str | None:

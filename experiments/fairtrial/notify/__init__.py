@@ -1,0 +1,1 @@
+"""Notifications: who is told of a run's turns, and how."""

@@ -1,0 +1,1 @@
+"""Where figures of a run are kept beside its own folder."""

@@ -1,0 +1,281 @@
+"""The operator's ServiceAccount may do each call that the operator makes, and nothing else.
+
+The calls are made by the code that makes them in the cluster, with a token of that ServiceAccount: the
+backend on a SeldonDeployment from its first step to its promotion, and what the operator does beside that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster.client import Client
+from cluster.control_plane import ControlPlane
+from cluster.helm import CHARTS, Helm
+from cluster.seldon_operator import SeldonOperator
+from cluster.service_accounts import installed, token_of
+from fairtrial_graphs.backends.interface import Route
+from fairtrial_graphs.backends.kubernetes.api import Api
+from fairtrial_graphs.backends.kubernetes.backend import KubernetesBackend
+from fairtrial_graphs.backends.kubernetes.errors import ApiError
+from fairtrial_graphs.backends.kubernetes.kinds import LEASE, Kind
+from fairtrial_graphs.backends.kubernetes.observer import Observer
+from fairtrial_graphs.backends.kubernetes.split import RouteName
+from fairtrial_graphs.backends.kubernetes.standing import kinds_of
+from fairtrial_graphs.build import Arm, build, with_weights
+
+pytestmark = pytest.mark.heavy
+
+EXPERIMENT = Kind("Experiment", "fairtrial.dev/v1alpha1", "experiments")
+EVENT = Kind("Event", "v1", "events")
+V1, V2 = (Arm(name, f"s3://models/{name}", "SKLEARN_SERVER") for name in ("v1", "v2"))
+TRIAL: dict[str, Any] = {
+    "apiVersion": EXPERIMENT.api_version,
+    "kind": EXPERIMENT.name,
+    "metadata": {"name": "wine"},
+    "spec": {
+        "baseline": {"name": "v1", "modelUri": "s3://models/v1"},
+        "candidates": [{"name": "v2", "modelUri": "s3://models/v2"}],
+        "metrics": [{"name": "accuracy"}],
+    },
+}
+
+Right = tuple[str, str, str]  # group, resource, verb
+
+
+class Recording(Api):
+    """Remembers what it was let do."""
+
+    done: set[Right]
+
+    def _open(self, call: Any, *, stream: bool = False) -> Any:
+        answer = super()._open(call, stream=stream)
+        if answer.status < 400:
+            resource = call.kind.plural + ("/status" if call.path.endswith("/status") else "")
+            self.done.add((call.kind.group, resource, call.verb))
+            if answer.status == 201:  # what is applied and was not there needs both rights
+                self.done.add((call.kind.group, resource, "create"))
+        return answer
+
+
+@contextmanager
+def client(plane: ControlPlane, api: Client, namespace: str) -> Generator[Recording]:
+    """Of the operator that is installed in this namespace."""
+    from kubernetes.client import ApiClient, Configuration
+
+    configuration = Configuration()
+    configuration.host = plane.url
+    configuration.ssl_ca_cert = str(plane.authority)
+    configuration.api_key = {"authorization": f"Bearer {token_of(api, namespace)}"}
+    connection = ApiClient(configuration)
+    made = Recording(connection, patience=5.0)
+    made.done = set()
+    try:
+        yield made
+    finally:
+        connection.rest_client.pool_manager.clear()
+
+
+def rights(rules: list[dict[str, Any]]) -> set[Right]:
+    return {
+        (group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@pytest.fixture
+def experiments(api: Client) -> None:
+    api.install(yaml.safe_load(path.read_text()) for path in (CHARTS / "fairtrial/crds").glob("*.yaml"))
+
+
+@pytest.fixture
+def watched(
+    request: pytest.FixtureRequest,
+    helm: Helm,
+    api: Client,
+    control_plane: ControlPlane,
+    seldon_operator: SeldonOperator,
+    gateway_api: Client,
+    experiments: None,
+    namespace: str,
+) -> Iterator[tuple[RouteName, Recording, Observer, set[Right]]]:
+    route: RouteName = request.param
+    gateway = "istio-system/shared" if route == "gateway-api" else ""
+    rules = installed(helm, api, namespace, route=route, gateway=gateway)
+    with client(control_plane, api, namespace) as operator:
+        observer = Observer(operator, kinds_of(route), namespace)
+        observer.start()
+        yield route, operator, observer, rights(rules)
+        observer.stop()
+
+
+@pytest.mark.parametrize("watched", ["istio", "gateway-api"], indirect=True)
+def test_the_operator_may_do_what_it_does_and_nothing_else(
+    watched: tuple[RouteName, Recording, Observer, set[Right]], api: Client, namespace: str
+):
+    route, operator, observer, granted = watched
+    _run_a_trial(operator, observer, namespace, route, api)
+    _keep_a_resource(operator, api, namespace)
+    assert granted == operator.done
+
+
+def _run_a_trial(operator: Api, observer: Observer, namespace: str, route: RouteName, api: Client) -> None:
+    def backend(owner: str, **options: Any) -> KubernetesBackend:
+        gateway = "istio-system/shared" if route == "gateway-api" else None
+        return KubernetesBackend(
+            operator, observer, namespace, owner, route=route, gateway=gateway, ready_timeout=20, **options
+        )
+
+    def silent(_: str) -> None:
+        if route == "gateway-api":
+            _accept_routes(api, namespace)
+
+    deployment = build("wine", (V1, V2))
+    lost = backend("run-1")
+    lost.apply(with_weights(deployment, {"v1": 90, "v2": 10}), Route("step-1"), silent)
+    found = backend("run-2", take_over=True)
+    found.apply(with_weights(deployment, {"v1": 50, "v2": 50}), Route("step-2"), silent)
+    found.apply(with_weights(build("wine", (V2,)), {"v2": 100}), Route("promote"), silent)
+    found.release()
+
+
+def _accept_routes(api: Client, namespace: str) -> None:
+    """What a gateway's controller would say."""
+    for each in api.list("gateway.networking.k8s.io/v1", "HTTPRoute", namespace=namespace):
+        generation = each["metadata"]["generation"]
+        accepted = {
+            "type": "Accepted",
+            "status": "True",
+            "reason": "Accepted",
+            "message": "",
+            "lastTransitionTime": "2026-11-28T00:00:00Z",
+            "observedGeneration": generation,
+        }
+        parent = {
+            "parentRef": each["spec"]["parentRefs"][0],
+            "controllerName": "tests/gateway",
+            "conditions": [accepted, {**accepted, "type": "ResolvedRefs", "reason": "ResolvedRefs"}],
+        }
+        api.patch(
+            "gateway.networking.k8s.io/v1", "HTTPRoute", each["metadata"]["name"],
+            {"status": {"parents": [parent]}}, namespace=namespace, subresource="status",
+        )  # fmt: skip
+
+
+def _keep_a_resource(operator: Api, api: Client, namespace: str) -> None:
+    """As `fairtrial.operator` does: it watches Experiments, edits them, writes their status, tells events."""
+    _, version = operator.list(EXPERIMENT, namespace)
+    api.create(TRIAL, namespace=namespace)
+    events = iter(operator.watch(EXPERIMENT, namespace, version))
+    assert next(events)[0] == "ADDED"
+    events.close()
+    assert operator.get(EXPERIMENT, namespace, "wine") is not None
+    operator.patch(EXPERIMENT, namespace, "wine", {"metadata": {"finalizers": ["fairtrial.dev/trial"]}})
+    operator.patch(EXPERIMENT, namespace, "wine", {"metadata": {"finalizers": None}})
+    operator.patch(EXPERIMENT, namespace, "wine", {"status": {"phase": "Running"}}, "status")
+    about = {
+        "apiVersion": EXPERIMENT.api_version,
+        "kind": EXPERIMENT.name,
+        "name": "wine",
+        "namespace": namespace,
+    }
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "wine.1", "namespace": namespace},
+        "involvedObject": about,
+        "reason": "Promoted",
+        "message": "all traffic goes to v2",
+        "type": "Normal",
+    }
+    assert operator.create(EVENT, event) is not None
+
+
+@pytest.mark.parametrize("watched", ["istio"], indirect=True)
+def test_it_leads_by_a_lease_of_its_own_namespace_alone(
+    watched: tuple[RouteName, Recording, Observer, set[Right]],
+    helm: Helm,
+    api: Client,
+    control_plane: ControlPlane,
+    namespace: str,
+):
+    """Installed in one namespace, it watches another."""
+    elsewhere = f"{namespace}-operator"
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": elsewhere}})
+    installed(helm, api, namespace, into=elsewhere)
+
+    def lease(name: str) -> dict[str, Any]:
+        about = {"name": name, "namespace": elsewhere}
+        return {"apiVersion": LEASE.api_version, "kind": "Lease", "metadata": about, "spec": {}}
+
+    with client(control_plane, api, elsewhere) as operator:
+        assert operator.create(LEASE, lease("fairtrial-operator")) is not None
+        assert operator.get(LEASE, elsewhere, "fairtrial-operator") is not None
+        assert (
+            operator.patch(LEASE, elsewhere, "fairtrial-operator", {"spec": {"holderIdentity": "a"}})
+            is not None
+        )
+        api.create(lease("somebody-elses"), namespace=elsewhere)
+        forbidden = [
+            lambda: operator.get(LEASE, elsewhere, "somebody-elses"),
+            lambda: operator.patch(LEASE, elsewhere, "somebody-elses", {"spec": {"holderIdentity": "a"}}),
+            lambda: operator.delete(LEASE, elsewhere, "fairtrial-operator"),
+            lambda: operator.list(EXPERIMENT, elsewhere),
+            lambda: operator.list(EXPERIMENT, None),
+            lambda: operator.list(Kind("Secret", "v1", "secrets"), namespace),
+            lambda: operator.delete(EXPERIMENT, namespace, "wine"),
+            lambda: operator.delete(
+                Kind("SeldonDeployment", "machinelearning.seldon.io/v1", "seldondeployments"),
+                namespace,
+                "wine",
+            ),
+            lambda: operator.create(
+                Kind("Pod", "v1", "pods"), {"metadata": {"namespace": namespace, "name": "p"}}
+            ),
+        ]
+        for number, call in enumerate(forbidden):
+            with pytest.raises(ApiError) as refused:
+                call()
+            assert refused.value.code == 403, number
+
+
+def test_watching_all_namespaces_takes_the_same_rights_everywhere(helm: Helm):
+    def rules(**values: Any) -> list[Any]:
+        kind = "Role" if values else "ClusterRole"
+        found = [e for e in helm.template("fairtrial", values=values) if e["kind"] == kind]
+        return next(e["rules"] for e in found if e["metadata"]["name"].endswith("fairtrial-operator"))
+
+    assert rules() == rules(watchNamespaces=["team-a"])
+
+
+@pytest.mark.parametrize("route", ["istio", "gateway-api"])
+def test_a_run_with_locust_has_the_rights_of_the_backend_alone(helm: Helm, route: str):
+    def of(chart: str, values: dict[str, Any]) -> set[Right]:
+        roles = [e for e in helm.template(chart, values=values) if e["kind"] == "Role"]
+        return rights(roles[0]["rules"])
+
+    operator = of("fairtrial", {"watchNamespaces": ["default"], "operator": {"route": route}})
+    beside = {each for each in operator if each[0] == "fairtrial.dev" or each[1] == "events"}
+    assert of("locust", {"experiment": "spec: {}", "run": {"route": route}}) == operator - beside
+
+
+def test_the_collector_has_no_token(helm: Helm):
+    objects = helm.template("fairtrial")
+    accounts = {e["metadata"]["name"]: e for e in objects if e["kind"] == "ServiceAccount"}
+    assert accounts["trial-fairtrial-collector"]["automountServiceAccountToken"] is False
+    bound = {s["name"] for e in objects if e["kind"].endswith("Binding") for s in e["subjects"]}
+    assert bound == {"trial-fairtrial-operator"}
+
+
+def test_the_definition_in_the_chart_is_the_generated_one():
+    source = Path(__file__).parents[2] / "experiments/fairtrial/experiment/experiments.fairtrial.dev.yaml"
+    if not source.exists():
+        pytest.skip("the definition is not generated yet")
+    assert (CHARTS / "fairtrial/crds/experiments.fairtrial.dev.yaml").read_text() == source.read_text()
