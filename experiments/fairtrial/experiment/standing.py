@@ -11,7 +11,7 @@ from fairtrial.experiment.base import Part
 
 
 class Phase(StrEnum):
-    """Where an experiment is. Those after RUNNING are ends: only a change of the spec or a retry leads on."""
+    """Where an experiment is. Those from PROMOTED on are ends: only a change of the spec or a retry leads on."""
 
     PENDING = "Pending"
     REFUSED = "Refused"
@@ -52,6 +52,13 @@ class RunStatus(Part):
     generation: int = Field(description="The version of the spec that it tries.")
     started: str = Field(description="When it began.")
     ended: str | None = Field(default=None, description="When it came to its end.")
+    kept: bool | None = Field(
+        default=None, description="Whether it has left the traffic divided, as onInconclusive: hold does."
+    )
+    approved: bool | None = Field(default=None, description="Whether somebody has approved its promotion.")
+    doubt: str | None = Field(
+        default=None, description="Why a promotion needs somebody's approval, whatever the verdict."
+    )
     spec: dict[str, Any] = Field(
         description="The spec that it tries, as it was when it began: what returns to the baseline when the "
         "resource says another by then.",
@@ -84,6 +91,9 @@ class Standing(Part):
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["type"],
         },
+    )
+    operator: str | None = Field(
+        default=None, description="The replica of the operator that works on it, or was the last to."
     )
     run: RunStatus | None = Field(default=None, description="The run that there is, or was last.")
     journal: list[dict[str, Any]] | None = Field(
