@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ _log = logging.getLogger(__name__)
 class Events:
     """Tells one cluster. What cannot be told is logged, and keeps no run from going on."""
 
-    def __init__(self, api: Api, operator: str, now: Callable[[], float]) -> None:
+    def __init__(self, api: Api, operator: str, now: Callable[[], float] = time.time) -> None:
         """operator: the name of this replica."""
         self._api = api
         self._operator = operator

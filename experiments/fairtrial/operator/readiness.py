@@ -8,12 +8,10 @@ from fairtrial_graphs.backends.kubernetes.kinds import DEPLOYMENT, POD
 from fairtrial_graphs.backends.kubernetes.observer import Observer
 from fairtrial_graphs.backends.kubernetes.readiness import deployments_of, pod_troubles
 
-_ID = "seldon-deployment-id"
-
 
 def down_arms(observer: Observer, namespace: str, deployment: str, arms: Sequence[str]) -> dict[str, str]:
     """By arm, why none of its pods is ready. An arm without Deployments is left out."""
-    children = observer.all(DEPLOYMENT, namespace, _ID, deployment)
+    children = observer.of_deployment(DEPLOYMENT, namespace, deployment)
     found: dict[str, str] = {}
     for arm, its in deployments_of(deployment, arms, children).items():
         for child in its:
@@ -22,7 +20,7 @@ def down_arms(observer: Observer, namespace: str, deployment: str, arms: Sequenc
                 apps = child["metadata"]["name"]
                 pods = [
                     pod
-                    for pod in observer.all(POD, namespace, _ID, deployment)
+                    for pod in observer.of_deployment(POD, namespace, deployment)
                     if (pod["metadata"].get("labels") or {}).get("app") == apps
                 ]
                 found[arm] = "; ".join(pod_troubles(pods)) or f"none of the pods of {apps} is ready"

@@ -1,0 +1,145 @@
+"""Observations that a test writes, and that an operator reads: good ones, bad ones, late ones, none.
+
+A folder for each experiment stands for the source. What is in it outlives the operator, as a database does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from experiments.streams import Load
+from fairtrial.controller.load_session import StartableLoad
+from fairtrial.errors import NotReadyError
+from fairtrial.journal.folder import RunFolder
+from fairtrial.operator.feed import FeedFactory
+from fairtrial.planning.plan import Plan
+from fairtrial_loadtests.parts import part_path, parts_from
+from fairtrial_loadtests.plan import LoadPlan
+
+_TROUBLE, _DEAD, _OVER = "trouble", "dead", "over"
+
+GOOD, SAME, BAD = (0.88, 0.97), (0.93, 0.93), (0.97, 0.85)
+
+
+class Source:
+    """The observations of one experiment, as the test has them come."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def bring(self, seconds: float, accuracy: tuple[float, float] = GOOD, **load: float) -> None:
+        """So many seconds of intended time more, all at once."""
+        number = len(list(parts_from(self.folder, 0)))
+        since = sum(pq.read_schema(part).metadata[b"seconds"] != b"" for part in parts_from(self.folder, 0))
+        table = _observations(seconds, accuracy, begun=self._seconds(), seed=since + 1, **load)
+        table = table.replace_schema_metadata({"seconds": str(seconds)})
+        partial = self.folder / f".{number}"
+        pq.write_table(table, partial)
+        os.replace(partial, part_path(self.folder, number))
+
+    def has_trouble(self, why: str | None) -> None:
+        """The source says so, and goes on being asked."""
+        self._set(_TROUBLE, why)
+
+    def dies(self, why: str | None) -> None:
+        """What reads it ends, until it is None again."""
+        self._set(_DEAD, why)
+
+    def ends(self) -> None:
+        self._set(_OVER, "over")
+
+    def _set(self, what: str, why: str | None) -> None:
+        if why is None:
+            (self.folder / what).unlink(missing_ok=True)
+        else:
+            (self.folder / what).write_text(why)
+
+    def _seconds(self) -> float:
+        parts = parts_from(self.folder, 0)
+        return sum(float(pq.read_schema(part).metadata[b"seconds"]) for part in parts)
+
+
+def _observations(
+    seconds: float, accuracy: tuple[float, float], *, begun: float, seed: int, **load: float
+) -> pa.Table:
+    table = Load(
+        rate=100.0, seconds=seconds, split=0.0, accuracy=accuracy, rows=4000, seed=seed, **load
+    ).table()
+    first = int(begun * 100)
+    pair = pa.array([each + first for each in table["pair"].to_pylist()])
+    ids = [f"{number}-{arm}" for number, arm in zip(pair.to_pylist(), table["arm"].to_pylist(), strict=True)]
+    time = pa.array([each + begun for each in table["time"].to_pylist()])
+    row = pa.array([number % 4000 for number in pair.to_pylist()])
+    for name, column in (("pair", pair), ("id", pa.array(ids)), ("time", time), ("row", row)):
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    return table
+
+
+class ScriptedFeed:
+    """Implements `Feed`: hands on what the source has, part by part."""
+
+    def __init__(self, source: Path, folder: RunFolder) -> None:
+        self._source = source
+        self._folder = folder
+
+    def restore(self) -> None:
+        if (self._source / _DEAD).exists():
+            raise NotReadyError((self._source / _DEAD).read_text())
+        for number, part in enumerate(parts_from(self._source, 0)):
+            os.link(part, part_path(self._folder.observations, number))
+
+    def load(self, plan: LoadPlan) -> StartableLoad:
+        return _ScriptedLoad(self._source, plan)
+
+
+class _ScriptedLoad:
+    def __init__(self, source: Path, plan: LoadPlan) -> None:
+        self._source = source
+        self._plan = plan
+        self._next = plan.first_part
+        self._stopped = False
+
+    def start(self) -> None:
+        """Nothing runs."""
+
+    @property
+    def alive(self) -> bool:
+        return not self._stopped and not any((self._source / each).exists() for each in (_DEAD, _OVER))
+
+    @property
+    def returncode(self) -> int | None:
+        if self.alive:
+            return None
+        return 1 if (self._source / _DEAD).exists() else 0
+
+    @property
+    def error(self) -> str:
+        found = [self._source / each for each in (_TROUBLE, _DEAD)]
+        return next((each.read_text() for each in found if each.exists()), "")
+
+    def poll(self) -> Sequence[Path]:
+        fresh: list[Path] = []
+        for part in parts_from(self._source, self._next):
+            target = part_path(self._plan.output, self._next)
+            os.link(part, target)
+            fresh.append(target)
+            self._next += 1
+        return fresh
+
+    def stop(self) -> int:
+        self._stopped = True
+        return 0
+
+
+def feeds(sources: Path) -> FeedFactory:
+    """For each experiment the folder of its run's first observations, by the name of the experiment."""
+
+    def new(plan: Plan, folder: RunFolder) -> ScriptedFeed:
+        return ScriptedFeed(Source(sources / folder.id).folder, folder)
+
+    return new
