@@ -70,6 +70,7 @@ def serve(options: Options, new_feed: FeedFactory, ended: threading.Event | None
     lease = Leadership(Api(client, patience=2.0), options.lease_namespace or here, identity)
     working = _Working()
     with ExitStack() as stack:
+        stack.callback(client.rest_client.pool_manager.clear)
         health = HealthServer(options.host, options.port, working.is_ready, working.gauges)
         health.start()
         stack.callback(health.stop)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _WATCH_LENGTH = 290  # seconds, after which the server ends a watch
 _SILENCE = 70.0  # seconds; the server sends something each minute
 _RECONNECT = 0.5  # seconds
+_CLOSING = 0.3  # seconds
 
 Observe = Callable[[str | None, Mapping[str, Any]], None]
 
@@ -62,6 +63,8 @@ async def _run(registry: kopf.OperatorRegistry, namespaces: Sequence[str], ended
         namespaces=namespaces,
         stop_flag=ended,
     )
+    # aiohttp closes its connections in the background, and says so nowhere.
+    await asyncio.sleep(_CLOSING)
 
 
 def _connection(client: ApiClient) -> kopf.ConnectionInfo:
