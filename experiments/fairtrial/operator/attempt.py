@@ -136,7 +136,7 @@ class Attempt:
         if len(finals) > 1:
             self._record.set(candidates=[verdict_to_dict(final) for final in finals])
         outcome = self._plan.describe(action, verdict.candidate)
-        message = f"{verdict.reasons[0]}; {outcome}" if verdict.reasons else outcome
+        message = f"{verdict.reasons[0].rstrip('.')}; {outcome}" if verdict.reasons else outcome
         if action is Effect.HOLD:
             return Outcome(Phase.INCONCLUSIVE, "SplitKept", message, kept=True)
         if action is Effect.PROMOTE:

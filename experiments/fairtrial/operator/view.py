@@ -27,9 +27,6 @@ _REASONS = {
     "incident": "Incident",
     "registered": "Registered",
     Effect.SWITCH.value: "Switched",
-    Effect.PROMOTE.value: "Promoted",
-    Effect.ROLLBACK.value: "ReturnedToBaseline",
-    Effect.HOLD.value: "SplitKept",
 }
 
 
@@ -58,11 +55,13 @@ class ResourceView:
         self._record.set(message=message)
 
     def event(self, event: Event) -> None:
-        """Told once, however often the effect is made again after a restart."""
+        """Told once, however often the effect is made again after a restart. The end is told by itself."""
+        if event.kind not in _REASONS:
+            return
         kind = "Warning" if event.kind == "incident" else "Normal"
         once = f"{self._record.status['run']['id']}/{event.message}"
-        reason = _REASONS.get(event.kind, "Happened")
-        self._events.tell(self._record.resource, reason, event.message, kind=kind, once=once)
+        reason, resource = _REASONS[event.kind], self._record.resource
+        self._events.tell(resource, reason, event.message, kind=kind, once=once)
 
     def look(self, verdict: Verdict, weights: Mapping[str, float]) -> None:
         del weights  # they are of the last effect

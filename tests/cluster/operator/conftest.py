@@ -15,7 +15,7 @@ import pytest
 from cluster.client import Client, Object
 from cluster.control_plane import ControlPlane
 from cluster.operator.scripted import Source, feeds
-from cluster.seldon_operator import ISTIO, SeldonOperator, weights_of
+from cluster.seldon_operator import ISTIO, Health, SeldonOperator, weights_of
 from fairtrial.experiment.crd import crd
 from fairtrial.operator.serving import Options, serve
 
@@ -83,9 +83,7 @@ class Cluster:
     def delete(self, name: str = "wine") -> None:
         self.api.delete(*EXPERIMENT, name, namespace=self.namespace)
 
-    def until(
-        self, holds: Callable[[Object], Any], name: str = "wine", timeout: float = 20.0
-    ) -> Object:
+    def until(self, holds: Callable[[Object], Any], name: str = "wine", timeout: float = 20.0) -> Object:
         """The status once that holds of it."""
 
         def seen(found: Object | None) -> Any:
@@ -116,15 +114,24 @@ class Cluster:
         assert found is not None
         return weights_of(found)
 
+    def gone(self, name: str = "wine", timeout: float = 20.0) -> None:
+        """Wait until it is."""
+        self.api.wait(*EXPERIMENT, name, lambda found: found is None,
+                      namespace=self.namespace, timeout=timeout)  # fmt: skip
+
+    def unhealthy(self, arm: str, name: str = "wine") -> None:
+        self.seldon.set_health(self.namespace, f"{name}-{arm}", Health.CRASHING)
+
+    def healthy(self, arm: str, name: str = "wine") -> None:
+        self.seldon.set_health(self.namespace, f"{name}-{arm}", Health.READY)
+
     def events(self, name: str = "wine") -> list[tuple[str, str]]:
         found = self.api.list("v1", "Event", namespace=self.namespace)
         return [(e["reason"], e["message"]) for e in found if e["involvedObject"]["name"] == name]
 
 
 @pytest.fixture
-def cluster(
-    experiments: Client, seldon_operator: SeldonOperator, namespace: str, tmp_path: Path
-) -> Cluster:
+def cluster(experiments: Client, seldon_operator: SeldonOperator, namespace: str, tmp_path: Path) -> Cluster:
     holdout = tmp_path / "holdout.parquet"
     pq.write_table(pa.table({"x": list(range(4000)), "target": [0] * 4000}), holdout)
     return Cluster(experiments, namespace, seldon_operator, tmp_path / "sources", holdout)

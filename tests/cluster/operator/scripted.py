@@ -32,11 +32,22 @@ class Source:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def bring(self, seconds: float, accuracy: tuple[float, float] = GOOD, **load: float) -> None:
+    def bring(
+        self,
+        seconds: float,
+        accuracy: tuple[float, float] = GOOD,
+        arms: tuple[str, str] = ("v1", "v2"),
+        rows: int = 4000,
+    ) -> None:
         """So many seconds of intended time more, all at once."""
+        self._write(_observations(seconds, accuracy, arms, rows, begun=self._seconds()), seconds)
+
+    def bring_late(self, seconds: float, accuracy: tuple[float, float]) -> None:
+        """Observations of a time that has been judged."""
+        self._write(_observations(seconds, accuracy, ("v1", "v2"), 4000, begun=0.0), 0.0)
+
+    def _write(self, table: pa.Table, seconds: float) -> None:
         number = len(list(parts_from(self.folder, 0)))
-        since = sum(pq.read_schema(part).metadata[b"seconds"] != b"" for part in parts_from(self.folder, 0))
-        table = _observations(seconds, accuracy, begun=self._seconds(), seed=since + 1, **load)
         table = table.replace_schema_metadata({"seconds": str(seconds)})
         partial = self.folder / f".{number}"
         pq.write_table(table, partial)
@@ -65,18 +76,24 @@ class Source:
 
 
 def _observations(
-    seconds: float, accuracy: tuple[float, float], *, begun: float, seed: int, **load: float
+    seconds: float, accuracy: tuple[float, float], arms: tuple[str, str], rows: int, *, begun: float
 ) -> pa.Table:
+    """Pairs, 100 a second, of rows in turn: a seed for each stretch, that none is like another."""
     table = Load(
-        rate=100.0, seconds=seconds, split=0.0, accuracy=accuracy, rows=4000, seed=seed, **load
+        rate=100.0, seconds=seconds, split=0.0, accuracy=accuracy, rows=rows, seed=int(begun) + 1
     ).table()
     first = int(begun * 100)
-    pair = pa.array([each + first for each in table["pair"].to_pylist()])
-    ids = [f"{number}-{arm}" for number, arm in zip(pair.to_pylist(), table["arm"].to_pylist(), strict=True)]
-    time = pa.array([each + begun for each in table["time"].to_pylist()])
-    row = pa.array([number % 4000 for number in pair.to_pylist()])
-    for name, column in (("pair", pair), ("id", pa.array(ids)), ("time", time), ("row", row)):
-        table = table.set_column(table.schema.get_field_index(name), name, column)
+    arm = [arms[each == "v2"] for each in table["arm"].to_pylist()]
+    pair = [each + first for each in table["pair"].to_pylist()]
+    columns = {
+        "arm": arm,
+        "pair": pair,
+        "id": [f"{number}-{name}" for number, name in zip(pair, arm, strict=True)],
+        "time": [each + begun for each in table["time"].to_pylist()],
+        "row": [number % rows for number in pair],
+    }
+    for name, values in columns.items():
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
     return table
 
 

@@ -51,6 +51,5 @@ def test_an_inconclusive_trial_holds_and_does_not_promote_later(cluster: Cluster
         cluster.until(lambda status: status["phase"] != "Inconclusive", timeout=2)
     assert cluster.split() == split
     cluster.delete()
-    cluster.api.wait("fairtrial.dev/v1alpha1", "Experiment", "wine", lambda e: e is None,
-                     namespace=cluster.namespace)  # fmt: skip
+    cluster.gone()
     assert cluster.split() == {"v1": 100}
