@@ -1,4 +1,4 @@
-"""What keeps a run from going forward while it is judged: a pause, a baseline that is down, a missing approval.
+"""What keeps a run from going forward while it is judged: a pause, a baseline that is down, a person to ask.
 
 Nothing holds a rollback. The step of a run stays a pure function of its looks and its journal: between which
 looks it was held is journalled, so that a resumed run stands where it stood.

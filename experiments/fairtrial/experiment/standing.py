@@ -11,7 +11,7 @@ from fairtrial.experiment.base import Part
 
 
 class Phase(StrEnum):
-    """Where an experiment is. Those from PROMOTED on are ends: only a change of the spec or a retry leads on."""
+    """Where an experiment is. From PROMOTED on only a change of the spec or a retry leads on."""
 
     PENDING = "Pending"
     REFUSED = "Refused"

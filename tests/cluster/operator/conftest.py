@@ -114,6 +114,12 @@ class Cluster:
         assert found is not None
         return weights_of(found)
 
+    def until_split(self, **weights: int) -> None:
+        def holds(found: Object | None) -> bool:
+            return found is not None and weights_of(found) == weights
+
+        self.api.wait(ISTIO, "VirtualService", "wine", holds, namespace=self.namespace, timeout=10)
+
     def gone(self, name: str = "wine", timeout: float = 20.0) -> None:
         """Wait until it is."""
         self.api.wait(*EXPERIMENT, name, lambda found: found is None,

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.heavy
 
 
 def conditions(status: dict) -> dict[str, tuple[str, str]]:
-    return {each["type"]: (each["status"], each["reason"]) for each in status["conditions"]}
+    return {each["type"]: (each["status"], each["reason"]) for each in status.get("conditions", ())}
 
 
 def annotations(cluster: Cluster, name: str = "wine") -> dict[str, str]:

@@ -121,4 +121,4 @@ def test_an_edit_by_another_hand_ends_the_trial_and_is_left_as_it_is(cluster: Cl
     status = cluster.until_phase("Failed")
     assert "was changed by tests during the trial" in status["message"]
     assert status["conditions"][-1]["reason"] == "Interfered"
-    assert cluster.split() == {"v1": 70, "v2": 30}
+    cluster.until_split(v1=70, v2=30)
