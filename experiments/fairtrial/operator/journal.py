@@ -1,8 +1,8 @@
 """A run's journal in the status of its resource: it needs no volume, and survives the pod.
 
-A resource has room for a megabyte, so that only what a run is resumed from is kept: of effects that are made
-again and again the last, and of looks that only went on how many there were. The looks themselves follow from
-the observations.
+A resource has room for a megabyte, so that only what a run is resumed from is kept: of loads that were begun
+again the last, and of looks that only went on how many there were. The looks themselves follow from the
+observations, and these, where they are of users, from which split was in force when: every shift is kept.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 from fairtrial.journal.entries import Effect, Entry, Kind
 from fairtrial.operator.record import Record
 
-#: Made at every step or restart; of each only the last counts.
-_REPEATED = (Effect.DEPLOY, Effect.LOAD, Effect.SHIFT, Effect.STOP_LOAD)
+#: Made at every restart; of each only the last counts.
+_REPEATED = (Effect.LOAD, Effect.STOP_LOAD)
 _MOST_INCIDENTS = 20
 
 
@@ -67,9 +67,9 @@ class StatusJournal:
 
 
 def _kept(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a look, what it is compared by when it is judged again."""
+    """Of a look, what it is compared by when it is judged again; of a split no words for people."""
     if kind is not Kind.LOOK:
-        return dict(body)
+        return {name: value for name, value in body.items() if name != "split"}
     verdict = {name: body["verdict"][name] for name in ("verdict", "candidate")}
     return {"look": body["look"], "verdict": verdict}
 
