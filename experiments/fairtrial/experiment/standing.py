@@ -51,6 +51,9 @@ class RunStatus(Part):
     attempt: int = Field(description="How many runs this experiment has had, with it.")
     generation: int = Field(description="The version of the spec that it tries.")
     started: str = Field(description="When it began.")
+    deployment: dict[str, Any] | None = Field(
+        default=None, description="The SeldonDeployment that spec.deployment names, as it was then."
+    )
     ended: str | None = Field(default=None, description="When it came to its end.")
     kept: bool | None = Field(
         default=None, description="Whether it has left the traffic divided, as onInconclusive: hold does."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable
@@ -25,8 +26,8 @@ from fairtrial.operator.guarded import GuardedBackend
 from fairtrial.operator.holds import ResourceHolds
 from fairtrial.operator.interruption import RunClock, Wake
 from fairtrial.operator.journal import StatusJournal
-from fairtrial.operator.record import Record
-from fairtrial.operator.resource import ABORT, APPROVE, PAUSE, Resource
+from fairtrial.operator.record import GoneError, Record
+from fairtrial.operator.resource import ABORT, APPROVE, PAUSE, TAKE_OVER, Resource
 from fairtrial.operator.services import Services
 from fairtrial.operator.trial import plan_in
 from fairtrial.operator.view import ResourceView
@@ -68,7 +69,7 @@ class Attempt:
         self._folder = RunFolder(services.scratch / run["id"])
         shutil.rmtree(self._folder.path, ignore_errors=True)
         self._folder.observations.mkdir(parents=True)
-        self._plan = plan_in(run["spec"], name, self._folder.path)
+        self._plan = plan_in(run["spec"], namespace, name, self._folder.path, run.get("deployment"))
         self._view = ResourceView(self._plan, record, services.events, services.look_every)
         self._journal = StatusJournal(record, services.now, self._view.entered)
         arms = (self._plan.baseline, *self._plan.candidates)
@@ -80,7 +81,7 @@ class Attempt:
         )
         self._holds = ResourceHolds(record, self._arms, self._tell)
         self._backend = GuardedBackend(
-            services.new_backend(namespace, run["id"], self._tick),
+            services.new_backend(namespace, run["id"], latest().asks(TAKE_OVER), self._tick),
             services.leading,
             self._heed,
             self._look_at_arms,
@@ -103,6 +104,10 @@ class Attempt:
         try:
             found = self._run()
             self._release()
+        except GoneError:
+            with contextlib.suppress(NotReady):
+                self._backend.release()
+            raise
         finally:
             self._backend.close()
         if self._journal.last(Kind.ENDED) is None:

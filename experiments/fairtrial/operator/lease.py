@@ -30,15 +30,17 @@ class Leadership:
         *,
         name: str = "fairtrial-operator",
         duration: float = 15.0,
-        every: float = 3.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """api: one that gives up within `every` seconds. identity: of no other process, dead or alive."""
+        """api: one that gives up soon. identity: of no other process, dead or alive.
+
+        duration: whole seconds after which others take a lease over; it is renewed five times in that time.
+        """
         self._api = api
         self._where = namespace, name
         self._identity = identity
         self._duration = duration
-        self._every = every
+        self._every = duration / 5
         self._clock = clock
         self._renewed_at = -duration
         self._seen: tuple[Any, float] = (None, 0.0)  # what the lease said, and since when

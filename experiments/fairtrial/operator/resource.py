@@ -19,6 +19,8 @@ PAUSE = "fairtrial.dev/pause"
 ABORT = "fairtrial.dev/abort"
 APPROVE = "fairtrial.dev/approve"
 RETRY = "fairtrial.dev/retry"
+#: Take what others have set on the SeldonDeployment, or another run holds.
+TAKE_OVER = "fairtrial.dev/take-over"
 #: Taken away once they are heard; a pause stays until somebody takes it away.
 REQUESTS = (ABORT, APPROVE, RETRY)
 _NO = ("false", "no", "0")

@@ -13,8 +13,8 @@ from fairtrial_graphs.backends.kubernetes.api import Api
 from fairtrial.operator.events import Events
 from fairtrial.operator.feed import FeedFactory
 
-#: Makes a backend for (namespace, run id, clock); the clock may raise to end what waits.
-BackendFactory = Callable[[str, str, Callable[[], float]], Backend]
+#: Makes a backend for (namespace, run id, take over, clock); the clock may raise to end what waits.
+BackendFactory = Callable[[str, str, bool, Callable[[], float]], Backend]
 #: (namespace, SeldonDeployment, arms) -> by arm, why it has no ready pod.
 DownArms = Callable[[str, str, Sequence[str]], Mapping[str, str]]
 

@@ -45,6 +45,7 @@ class Options:
 
     namespaces: Sequence[str] = ()  # all, if none is named
     lease_namespace: str | None = None  # where the lease is; that of the pod or the context unless said
+    lease_duration: float = 15.0  # seconds
     host: str = "127.0.0.1"
     port: int = 8080
     kubeconfig: Path | None = None
@@ -67,7 +68,12 @@ def serve(options: Options, new_feed: FeedFactory, ended: threading.Event | None
     except NotReady as error:
         raise NotReadyError(str(error)) from error
     client.rest_client.pool_manager.connection_pool_kw["maxsize"] = _CONNECTIONS
-    lease = Leadership(Api(client, patience=2.0), options.lease_namespace or here, identity)
+    lease = Leadership(
+        Api(client, patience=2.0),
+        options.lease_namespace or here,
+        identity,
+        duration=options.lease_duration,
+    )
     working = _Working()
     with ExitStack() as stack:
         stack.callback(client.rest_client.pool_manager.clear)
@@ -141,7 +147,9 @@ def _services(
     def observer(namespace: str) -> Observer:
         return observers[namespace if namespace in observers else None]
 
-    def new_backend(namespace: str, run: str, clock: Callable[[], float]) -> KubernetesBackend:
+    def new_backend(
+        namespace: str, run: str, take_over: bool, clock: Callable[[], float]
+    ) -> KubernetesBackend:
         return KubernetesBackend(
             api,
             observer(namespace),
@@ -149,6 +157,7 @@ def _services(
             run,
             route=options.route,
             gateway=options.gateway,
+            take_over=take_over,
             ready_timeout=options.ready_timeout,
             clock=clock,
         )

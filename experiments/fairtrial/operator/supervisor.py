@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fairtrial_graphs.backends.kubernetes.errors import ApiError
+from fairtrial_graphs.backends.kubernetes.kinds import SELDON_DEPLOYMENT
 
 from fairtrial.experiment.standing import Phase
 from fairtrial.journal.entries import Kind
@@ -26,6 +27,7 @@ from fairtrial.operator.record import GoneError, Record
 from fairtrial.operator.resource import ABORT, RETRY, Key, Resource, words
 from fairtrial.operator.run import ExperimentRun
 from fairtrial.operator.services import Services
+from fairtrial.operator.trial import names_deployment
 
 _log = logging.getLogger(__name__)
 _WORKERS = 4
@@ -200,6 +202,7 @@ class Supervisor:
                 "generation": resource.generation,
                 "started": timestamp(now),
                 "spec": dict(resource.spec),
+                "deployment": self._deployment(resource),
             },
             journal=None,
             verdict=None,
@@ -212,6 +215,20 @@ class Supervisor:
         record.claim()
         self._heard(record)
         self._run(record, record.resource)
+
+    def _deployment(self, resource: Resource) -> dict[str, Any] | None:
+        """The SeldonDeployment that its spec names, less what is not the author's."""
+        named = names_deployment(resource.spec)
+        found = self._services.api.get(SELDON_DEPLOYMENT, resource.key[0], named) if named else None
+        if found is None:
+            return None
+        labels = {"labels": found["metadata"]["labels"]} if "labels" in found["metadata"] else {}
+        return {
+            "apiVersion": found["apiVersion"],
+            "kind": found["kind"],
+            "metadata": {"name": named, **labels},
+            "spec": found["spec"],
+        }
 
     def _refuse(self, record: Record, holder: Key) -> None:
         resource = record.resource

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fairtrial_graphs.backends.kubernetes.changes import in_namespace
 from fairtrial_servers.addresses import is_remote
 
 from fairtrial.errors import UsageError
@@ -14,12 +18,18 @@ from fairtrial.experiment.model import API_VERSION, KIND, Experiment
 from fairtrial.planning.models import Models
 from fairtrial.planning.plan import Plan, plan_of
 
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
-def plan_in(spec: Mapping[str, Any], name: str, folder: Path) -> Plan:
+
+def plan_in(
+    spec: Mapping[str, Any], namespace: str, name: str, folder: Path, deployment: Mapping[str, Any] | None
+) -> Plan:
     """The plan of a spec. Raises UsageError with every mistake, and as `plan_of` does.
 
-    folder: where the files are that it may name.
+    folder: an empty one. deployment: the SeldonDeployment that `spec.deployment` names, None if there is none.
     """
+    if (named := spec.get("deployment")) is not None:
+        _write_deployment(str(named), namespace, folder, deployment)
     data = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": dict(spec)}
     read = validated(data, folder)
     if not isinstance(read, Experiment):
@@ -27,7 +37,26 @@ def plan_in(spec: Mapping[str, Any], name: str, folder: Path) -> Plan:
         raise UsageError("; ".join(told))
     if local := list(_of_one_machine(read)):
         raise UsageError("; ".join(local))
-    return plan_of(read, Models(folder))
+    plan = plan_of(read, Models(folder))
+    return replace(plan, deployment=in_namespace(plan.deployment, namespace))
+
+
+def names_deployment(spec: Mapping[str, Any]) -> str | None:
+    """The SeldonDeployment that a spec is about where it makes none itself; None also for what is no name."""
+    named = spec.get("deployment")
+    return named if named is not None and _NAME.fullmatch(named) else None
+
+
+def _write_deployment(named: str, namespace: str, folder: Path, deployment: Mapping[str, Any] | None) -> None:
+    """Where a file beside the experiment's would be."""
+    if names_deployment({"deployment": named}) is None:
+        raise UsageError(
+            f"spec.deployment: on a cluster this is the name of a SeldonDeployment of the same namespace, "
+            f"not {named}"
+        )
+    if deployment is None:
+        raise UsageError(f"spec.deployment: there is no SeldonDeployment {namespace}/{named}")
+    (folder / named).write_text(json.dumps(deployment), encoding="utf-8")
 
 
 def _of_one_machine(experiment: Experiment) -> Iterator[str]:

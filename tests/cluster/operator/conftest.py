@@ -39,8 +39,9 @@ class Cluster:
     sources: Path
     holdout: Path
 
-    def manifest(self, name: str = "wine", **spec: Any) -> dict[str, Any]:
-        """One that ends within a few looks."""
+    def manifest(self, name: str = "wine", *, asking: str = "", **spec: Any) -> dict[str, Any]:
+        """One that ends within a few looks. asking: an annotation that it has from the start."""
+        annotations = {f"fairtrial.dev/{asking}": "true"} if asking else {}
         arms = [
             {"name": arm, "modelUri": f"s3://models/{arm}", "implementation": "SKLEARN_SERVER"}
             for arm in ("v1", "v2")
@@ -57,7 +58,7 @@ class Cluster:
         return {
             "apiVersion": EXPERIMENT[0],
             "kind": EXPERIMENT[1],
-            "metadata": {"name": name, "namespace": self.namespace},
+            "metadata": {"name": name, "namespace": self.namespace, "annotations": annotations},
             "spec": copy.deepcopy(wanted),
         }
 
@@ -152,6 +153,7 @@ class Running:
         options = Options(
             namespaces=(cluster.namespace,),
             lease_namespace=cluster.namespace,
+            lease_duration=2,
             port=0,
             kubeconfig=control_plane.kubeconfig,
             ready_timeout=settings.pop("ready_timeout", 5.0),

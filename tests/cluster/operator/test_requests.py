@@ -6,6 +6,7 @@ import pytest
 from cluster.client import RefusedError
 from cluster.operator.conftest import EXPERIMENT, Cluster, Start
 from cluster.operator.scripted import BAD, GOOD
+from cluster.seldon_operator import SELDON
 
 pytestmark = pytest.mark.heavy
 
@@ -162,13 +163,36 @@ def test_what_is_deleted_while_it_deploys_returns_to_the_baseline(cluster: Clust
 
 def test_two_experiments_on_one_deployment_are_not_run_at_once(cluster: Cluster, start: Start):
     start()
-    cluster.create("first", deployment="wine")
-    status = cluster.until(lambda status: "phase" in status, "first")
-    cluster.create("second", deployment="wine")
-    if status["phase"] == "Failed":
-        pytest.skip("a deployment by hand is not read from the cluster yet")
+    arms = [{"name": name, "graph": {"name": name, "type": "MODEL", "implementation": "SKLEARN_SERVER",
+                                     "modelUri": f"s3://models/{name}"}} for name in ("v1", "v2")]  # fmt: skip
+    arms[0]["traffic"], arms[1]["traffic"] = 100, 0
+    by_hand = {"apiVersion": SELDON, "kind": "SeldonDeployment", "metadata": {"name": "wine"},
+               "spec": {"protocol": "v2", "predictors": arms}}  # fmt: skip
+    cluster.api.apply(by_hand, namespace=cluster.namespace)
+    named = {"baseline": {"name": "v1"}, "candidates": [{"name": "v2"}], "deployment": "wine"}
+    cluster.create("first", asking="take-over", **named)
+    cluster.until_step("1/2", "first")
+    cluster.create("second", asking="take-over", **named)
     status = cluster.until_phase("Refused", "second")
     assert "is on trial in experiment first already" in status["message"]
+    assert conditions(status)["Accepted"] == ("False", "DeploymentOnTrial")
+    cluster.source("first").bring(40, BAD)
+    cluster.until_phase("RolledBack", "first")
+    assert cluster.split() == {"v1": 100}
+    assert cluster.status("second")["phase"] == "Refused"
+    cluster.api.apply(by_hand, namespace=cluster.namespace, force=True)
+    cluster.annotate("second", retry="true")
+    cluster.until_step("1/2", "second")
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [("gone", "there is no SeldonDeployment"), ("../x.yaml", "on a cluster this is the name")],
+)
+def test_a_deployment_that_is_not_there_is_told(cluster: Cluster, start: Start, named: str, why: str):
+    start()
+    cluster.create(baseline={"name": "v1"}, candidates=[{"name": "v2"}], deployment=named)
+    assert why in cluster.until_phase("Failed")["message"]
 
 
 def test_a_malformed_spec_is_told_and_runs_once_it_is_mended(cluster: Cluster, start: Start):
