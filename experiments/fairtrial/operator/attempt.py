@@ -12,6 +12,7 @@ from fairtrial_graphs.backends.interface import Interfered, NotReady
 from fairtrial_graphs.backends.kubernetes.errors import ApiError
 from fairtrial_loadtests.plan import LoadPlan
 
+from fairtrial.controller.effects import is_done
 from fairtrial.controller.load_session import StartableLoad
 from fairtrial.controller.run import Controller
 from fairtrial.errors import AbortedError, FairtrialError
@@ -122,7 +123,7 @@ class Attempt:
             if failed is not None:
                 return self._failed(failed.body["reason"], failed.body["message"])
             self._heed()
-            if self._journal.last(Kind.VERDICT) is None:
+            if is_done(self._journal, Effect.DEPLOY) and self._journal.last(Kind.VERDICT) is None:
                 self._feed.restore()
             return self._concluded(self._controller.run())
         except AbortedError:

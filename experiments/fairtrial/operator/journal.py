@@ -7,6 +7,7 @@ observations, and these, where they are of users, from which split was in force 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -94,15 +95,20 @@ def _compacted(entries: list[Entry]) -> list[Entry]:
 
 def _raw(entry: Entry) -> dict[str, Any]:
     effect = {"effect": entry.effect.value} if entry.effect else {}
+    # As text: a merge patch takes every null out of what it is given.
+    body = {"text": json.dumps(entry.body)} if entry.kind is Kind.VERDICT else entry.body
     return {
         "seq": entry.seq,
         "time": entry.time,
         "kind": entry.kind.value,
         **effect,
-        **({"body": entry.body} if entry.body else {}),
+        **({"body": body} if body else {}),
     }
 
 
 def _entry(raw: Mapping[str, Any]) -> Entry:
     effect = Effect(raw["effect"]) if "effect" in raw else None
-    return Entry(raw["seq"], float(raw["time"]), Kind(raw["kind"]), effect, dict(raw.get("body") or {}))
+    body = dict(raw.get("body") or {})
+    if raw["kind"] == Kind.VERDICT:
+        body = json.loads(body["text"])
+    return Entry(raw["seq"], float(raw["time"]), Kind(raw["kind"]), effect, body)

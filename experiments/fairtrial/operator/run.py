@@ -24,8 +24,8 @@ from fairtrial.operator.services import Services
 
 _log = logging.getLogger(__name__)
 
-#: A bug is no outage: after so many times the run is given up.
-_MOST_BUGS = 3
+#: Seconds: a bug is no outage, and is there again the next time, unless what it met has changed.
+_AFTER_A_BUG = 300.0
 
 
 class ExperimentRun:
@@ -63,18 +63,19 @@ class ExperimentRun:
         self._wake.ring()
 
     def _work(self) -> None:
-        thrown_out, bugs = 0, 0
+        thrown_out = 0
         try:
-            while not self._is_over(bugs):
+            while True:
                 pause = self._services.pauses[min(thrown_out, len(self._services.pauses) - 1)]
                 try:
                     self._attempt()
                     break
                 except ApiError as error:
                     _log.warning("%s: %s; the run is taken up again", self.id, error)
-                except Exception:  # noqa: BLE001 - it is logged, and met as an outage is
-                    bugs += 1
-                    _log.exception("%s: a bug in Fairtrial; the run is taken up again", self.id)
+                except Exception as error:  # noqa: BLE001 - it is told, and one run's alone
+                    pause = _AFTER_A_BUG
+                    _log.exception("%s: a bug in Fairtrial", self.id)
+                    self._tell_bug(error)
                 thrown_out += 1
                 self._wake.wait(pause)
         except (StoppedError, GoneError):
@@ -83,11 +84,14 @@ class ExperimentRun:
             shutil.rmtree(self._services.scratch / self.id, ignore_errors=True)
             self._ended()
 
-    def _is_over(self, bugs: int) -> bool:
-        if bugs < _MOST_BUGS:
-            return False
-        _log.error("%s: given up; its traffic stays as it is until the operator is restarted", self.id)
-        return True
+    def _tell_bug(self, error: Exception) -> None:
+        message = (
+            f"a bug in Fairtrial ({type(error).__name__}: {error}), please report it; the run is taken up "
+            f"again in {_AFTER_A_BUG:.0f} s, or when its resource changes"
+        )
+        self._services.events.tell(
+            self.record.resource, "Bug", message, kind="Warning", once=f"{self.id}/{error}"
+        )
 
     def _attempt(self) -> None:
         """Raises StoppedError, GoneError, ApiError when the API server is away; otherwise the run is over."""

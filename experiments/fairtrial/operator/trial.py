@@ -26,7 +26,7 @@ def plan_in(
 ) -> Plan:
     """The plan of a spec. Raises UsageError with every mistake, and as `plan_of` does.
 
-    folder: an empty one. deployment: the SeldonDeployment that `spec.deployment` names, None if there is none.
+    folder: an empty one. deployment: the SeldonDeployment that the spec names, None for none.
     """
     if (named := spec.get("deployment")) is not None:
         _write_deployment(str(named), namespace, folder, deployment)

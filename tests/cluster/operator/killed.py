@@ -1,4 +1,4 @@
-"""An operator as a process that kills itself with SIGKILL: `killed.py KUBECONFIG NAMESPACE SOURCES ENTRY WHEN`.
+"""An operator that kills itself with SIGKILL: `killed.py KUBECONFIG NAMESPACE SOURCES ENTRY WHEN`.
 
 ENTRY is a kind of journal entry, or an effect and a kind (`shift/done`), or `never`. WHEN is `before` it is
 written, or `after`.

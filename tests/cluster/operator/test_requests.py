@@ -163,8 +163,8 @@ def test_what_is_deleted_while_it_deploys_returns_to_the_baseline(cluster: Clust
 
 def test_two_experiments_on_one_deployment_are_not_run_at_once(cluster: Cluster, start: Start):
     start()
-    arms = [{"name": name, "graph": {"name": name, "type": "MODEL", "implementation": "SKLEARN_SERVER",
-                                     "modelUri": f"s3://models/{name}"}} for name in ("v1", "v2")]  # fmt: skip
+    node = {"type": "MODEL", "implementation": "SKLEARN_SERVER", "modelUri": "s3://models/v"}
+    arms: list[dict] = [{"name": name, "graph": {"name": name, **node}} for name in ("v1", "v2")]
     arms[0]["traffic"], arms[1]["traffic"] = 100, 0
     by_hand = {"apiVersion": SELDON, "kind": "SeldonDeployment", "metadata": {"name": "wine"},
                "spec": {"protocol": "v2", "predictors": arms}}  # fmt: skip
