@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fairtrial.clock import Clock
-from fairtrial.controller.live_feed import LiveSource
+from fairtrial.controller.effects import done
+from fairtrial.controller.live_feed import LiveFeed, LiveSource
 from fairtrial.controller.prometheus_source import Prometheus
 from fairtrial.controller.request_log import RequestLog
+from fairtrial.controller.segments import Segments
+from fairtrial.experiment.live import Live
+from fairtrial.journal.entries import Effect
+from fairtrial.journal.folder import RunFolder
+from fairtrial.journal.interface import RunJournal
 from fairtrial.planning.plan import Plan
 
 _HISTOGRAM = "seldon_api_executor_client_requests_seconds_bucket"
+
+
+def live_feed_of(
+    plan: Plan, live: Live, folder: RunFolder, journal: RunJournal, clock: Clock, tell: Callable[[str], None]
+) -> LiveFeed:
+    """What reads on where the run's observations end. tell: journals and shows a sentence."""
+    began = done(journal, Effect.DEPLOY)
+    assert began is not None, "nothing is read before it is served"
+    return LiveFeed(
+        live_source(plan, clock, since=began.time),
+        live,
+        folder.observations,
+        clock,
+        segments=lambda times: Segments(journal.entries()).at(times),
+        tell=tell,
+    )
 
 
 def live_source(plan: Plan, clock: Clock, *, since: float) -> LiveSource:

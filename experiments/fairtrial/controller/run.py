@@ -21,11 +21,10 @@ from fairtrial.clock import Clock
 from fairtrial.console.interface import Console
 from fairtrial.controller.effects import done, effect, is_done
 from fairtrial.controller.holding import HeldLooks, Holds, NoHolds
-from fairtrial.controller.live_feed import LiveFeed
-from fairtrial.controller.live_sources import live_source
+from fairtrial.controller.live_sources import live_feed_of
 from fairtrial.controller.load_session import Load, LoadSession, StartableLoad
 from fairtrial.controller.progression import Position, Step
-from fairtrial.controller.segments import Segments, labelled
+from fairtrial.controller.segments import labelled
 from fairtrial.errors import AbortedError, InterferedError, NotReadyError
 from fairtrial.evidence.arrow import Tabular
 from fairtrial.evidence.sources import read_part
@@ -61,8 +60,12 @@ class Controller:
         clock: Clock,
         registry: Registry | None = None,
         holds: Holds | None = None,
+        watched: Callable[[StartableLoad], StartableLoad] = lambda load: load,
     ) -> None:
-        """registry: where a promotion is made known, if anywhere. holds: what keeps it from going forward."""
+        """registry: where a promotion is made known, if anywhere. holds: what keeps it from going forward.
+
+        watched: looks on as live traffic is read.
+        """
         self._plan = plan
         self._registry = registry
         self._folder = folder
@@ -71,6 +74,7 @@ class Controller:
         self._new_load = new_load
         self._console = console
         self._clock = clock
+        self._watched = watched
         self._holds = holds or NoHolds()
         self._held = HeldLooks(journal, self._holds.next_step)
         self._judging = StreamJudge(plan.claims)
@@ -338,15 +342,8 @@ class Controller:
         return load
 
     def _next_feed(self, live: Live) -> Load:
-        began = done(self._journal, Effect.DEPLOY)
-        assert began is not None, "nothing is read before it is served"
-        feed = LiveFeed(
-            live_source(self._plan, self._clock, since=began.time),
-            live,
-            self._folder.observations,
-            self._clock,
-            segments=lambda times: Segments(self._journal.entries()).at(times),
-            tell=self._incident,
+        feed = self._watched(
+            live_feed_of(self._plan, live, self._folder, self._journal, self._clock, self._incident)
         )
         with effect(self._journal, Effect.LOAD, source=live.source):
             feed.start()

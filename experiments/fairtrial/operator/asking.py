@@ -81,7 +81,11 @@ class Asking:
     def _running(self) -> None:
         resource = self.resource()
         run = resource.status.get("run")
-        if run is not None and "ended" in run and resource.status.get("observedGeneration") == resource.generation:
+        if (
+            run is not None
+            and "ended" in run
+            and resource.status.get("observedGeneration") == resource.generation
+        ):
             raise UsageError(f"{words(self._key)} has ended: {_standing(resource)}")
 
     def _annotate(self, annotations: Mapping[str, str | None]) -> None:

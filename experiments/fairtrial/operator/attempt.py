@@ -15,14 +15,14 @@ from fairtrial_loadtests.plan import LoadPlan
 from fairtrial.controller.effects import is_done
 from fairtrial.controller.load_session import StartableLoad
 from fairtrial.controller.run import Controller
-from fairtrial.errors import AbortedError, FairtrialError
+from fairtrial.errors import AbortedError, FairtrialError, InterferedError
 from fairtrial.experiment.standing import Phase
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.judge.document import verdict_to_dict
 from fairtrial.judge.verdict import Decision, Verdict
 from fairtrial.operator.arms import Arms
-from fairtrial.operator.feed import PatientLoad
+from fairtrial.operator.feed import AwayError, PatientLoad, WatchedLoad
 from fairtrial.operator.guarded import GuardedBackend
 from fairtrial.operator.holds import ResourceHolds
 from fairtrial.operator.interruption import RunClock, Wake
@@ -87,7 +87,8 @@ class Attempt:
             self._heed,
             self._look_at_arms,
         )
-        self._feed = services.new_feed(self._plan, self._folder)
+        clock = RunClock(wake, services.patience, services.now)
+        self._feed = services.new_feed(self._plan, self._folder, self._journal, clock)
         self._controller = Controller(
             self._plan,
             self._folder,
@@ -95,9 +96,10 @@ class Attempt:
             self._backend,
             self._new_load,
             self._view,
-            RunClock(wake, services.patience, services.now),
+            clock,
             registry_of(self._plan.experiment),
             self._holds,
+            self._watched,
         )
 
     def outcome(self) -> Outcome:
@@ -124,11 +126,11 @@ class Attempt:
                 return self._failed(failed.body["reason"], failed.body["message"])
             self._heed()
             if is_done(self._journal, Effect.DEPLOY) and self._journal.last(Kind.VERDICT) is None:
-                self._feed.restore()
+                self._restore()
             return self._concluded(self._controller.run())
         except AbortedError:
             return self._aborted()
-        except Interfered as error:
+        except (Interfered, InterferedError) as error:
             return Outcome(Phase.FAILED, "Interfered", str(error))
         except FairtrialError as error:
             _raise_outage(error)
@@ -174,8 +176,6 @@ class Attempt:
         self._record.set(phase=Phase.RETURNING.value)
         try:
             self._controller.return_to_baseline()
-        except Interfered as error:
-            return str(error)
         except FairtrialError as error:
             _raise_outage(error)
             return str(error)
@@ -189,12 +189,21 @@ class Attempt:
             _raise_outage(error)
             self._tell("NotReleased", str(error))
 
+    def _restore(self) -> None:
+        """Raises AwayError: without what it had observed nobody knows where the run stands."""
+        try:
+            self._feed.restore()
+        except AwayError as error:
+            self._evidence(False, "SourceUnavailable", f"{error}; the run waits for it")
+            raise
+
     # ---- meanwhile
 
     def _new_load(self, wanted: LoadPlan) -> StartableLoad:
-        return PatientLoad(
-            wanted, self._feed.load, self._evidence, self._services.now, self._services.quiet_limit
-        )
+        return self._watched(PatientLoad(wanted, self._feed.load, self._services.now))
+
+    def _watched(self, load: StartableLoad) -> StartableLoad:
+        return WatchedLoad(load, self._evidence, self._services.now, self._services.quiet_limit)
 
     def _tick(self) -> float:
         """The clock of a backend that waits: it ends by what it raises."""

@@ -10,9 +10,11 @@ from typing import Protocol
 from fairtrial_loadtests.parts import next_arrival
 from fairtrial_loadtests.plan import LoadPlan
 
+from fairtrial.clock import Clock
 from fairtrial.controller.load_session import StartableLoad
 from fairtrial.errors import ExitCode
 from fairtrial.journal.folder import RunFolder
+from fairtrial.journal.interface import RunJournal
 from fairtrial.planning.plan import Plan
 
 #: Told whether observations come in (None: not known yet), why in one word, and in a sentence.
@@ -23,45 +25,85 @@ _FINAL = (int(ExitCode.OK), int(ExitCode.USAGE))
 _PAUSES = (1.0, 2.0, 5.0, 15.0, 60.0)  # seconds
 
 
+class AwayError(Exception):
+    """What a run had observed cannot be read again now; the message says why. The run waits for it."""
+
+
 class Feed(Protocol):
     """The observations of one run, as parts in its folder."""
 
     def restore(self) -> None:
         """Write the parts that an earlier process had read: the same ones, in the same order.
 
-        Raises NotReadyError when they cannot be read now.
+        Raises AwayError.
         """
         ...
 
     def load(self, plan: LoadPlan) -> StartableLoad:
-        """What brings the parts that follow."""
+        """What brings the parts that follow, where these are not of users' own requests."""
         ...
 
 
-FeedFactory = Callable[[Plan, RunFolder], Feed]
+FeedFactory = Callable[[Plan, RunFolder, RunJournal, Clock], Feed]
+
+
+class WatchedLoad:
+    """Tells whether observations come in, as a load is polled."""
+
+    def __init__(
+        self, load: StartableLoad, tell: TellEvidence, now: Callable[[], float], quiet_limit: float
+    ) -> None:
+        """quiet_limit: seconds without observations after which it is told that none come."""
+        self._load = load
+        self._tell = tell
+        self._now = now
+        self._quiet_limit = quiet_limit
+        self._last_seen = now()
+
+    def start(self) -> None:
+        self._load.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._load.alive
+
+    @property
+    def returncode(self) -> int | None:
+        return self._load.returncode
+
+    @property
+    def error(self) -> str:
+        return self._load.error
+
+    def poll(self) -> Sequence[Path]:
+        parts = self._load.poll()
+        now = self._now()
+        if parts:
+            self._last_seen = now
+            self._tell(True, "Flowing", "observations come in")
+        elif trouble := self._load.error:
+            self._tell(False, "SourceUnavailable", f"{trouble}; the run waits for it")
+        elif now - self._last_seen > self._quiet_limit:
+            quiet = f"no observation for {self._quiet_limit:.0f} s"
+            self._tell(False, "NoEvidence", f"{quiet}; the run waits for some")
+        return parts
+
+    def stop(self) -> int:
+        return self._load.stop()
 
 
 class PatientLoad:
     """A load that is begun again when it dies: its source may be away, and the run waits for it."""
 
     def __init__(
-        self,
-        plan: LoadPlan,
-        new_load: Callable[[LoadPlan], StartableLoad],
-        tell: TellEvidence,
-        now: Callable[[], float],
-        quiet_limit: float,
+        self, plan: LoadPlan, new_load: Callable[[LoadPlan], StartableLoad], now: Callable[[], float]
     ) -> None:
-        """quiet_limit: seconds without observations after which it is told that none come."""
         self._plan = plan
         self._new_load = new_load
-        self._tell = tell
         self._now = now
-        self._quiet_limit = quiet_limit
         self._load = new_load(plan)
         self._deaths = 0
         self._again_at: float | None = None
-        self._last_seen = now()
 
     def start(self) -> None:
         self._load.start()
@@ -79,20 +121,12 @@ class PatientLoad:
         return self._load.error
 
     def poll(self) -> Sequence[Path]:
-        over = not self._load.alive
+        dead = not self._load.alive and self._load.returncode not in _FINAL
         parts = self._load.poll()
-        now = self._now()
         if parts:
-            self._last_seen, self._deaths = now, 0
-            self._tell(True, "Flowing", "observations come in")
-        if over and self._load.returncode not in _FINAL:
-            self._mend(now)
-        elif not over and (trouble := self._load.error):
-            self._tell(False, "SourceUnavailable", f"{trouble}; the run waits for it")
-        elif not parts and now - self._last_seen > self._quiet_limit:
-            self._tell(
-                False, "NoEvidence", f"no observation for {self._quiet_limit:.0f} s; the run waits for some"
-            )
+            self._deaths = 0
+        if dead:
+            self._mend(self._now())
         return parts
 
     def stop(self) -> int:
@@ -100,10 +134,8 @@ class PatientLoad:
 
     def _mend(self, now: float) -> None:
         if self._again_at is None:
-            pause = _PAUSES[min(self._deaths, len(_PAUSES) - 1)]
+            self._again_at = now + _PAUSES[min(self._deaths, len(_PAUSES) - 1)]
             self._deaths += 1
-            self._again_at = now + pause
-            self._tell(False, "SourceUnavailable", f"{self._load.error}; the run waits for it")
         if now >= self._again_at:
             self._again_at = None
             arrival, part = next_arrival(self._plan.output)

@@ -17,6 +17,7 @@ from fairtrial.errors import FairtrialError
 from fairtrial.experiment.standing import Phase
 from fairtrial.operator.attempt import SUPERSEDED, Attempt, Outcome
 from fairtrial.operator.conditions import timestamp
+from fairtrial.operator.feed import AwayError
 from fairtrial.operator.interruption import StoppedError, Wake
 from fairtrial.operator.record import GoneError, Record
 from fairtrial.operator.resource import Resource
@@ -70,7 +71,7 @@ class ExperimentRun:
                 try:
                     self._attempt()
                     break
-                except ApiError as error:
+                except (ApiError, AwayError) as error:
                     _log.warning("%s: %s; the run is taken up again", self.id, error)
                 except Exception as error:  # noqa: BLE001 - it is told, and one run's alone
                     pause = _AFTER_A_BUG

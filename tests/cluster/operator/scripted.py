@@ -12,10 +12,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from experiments.streams import Load
+from fairtrial.clock import Clock
 from fairtrial.controller.load_session import StartableLoad
-from fairtrial.errors import NotReadyError
 from fairtrial.journal.folder import RunFolder
-from fairtrial.operator.feed import FeedFactory
+from fairtrial.journal.interface import RunJournal
+from fairtrial.operator.feed import AwayError, FeedFactory
 from fairtrial.planning.plan import Plan
 from fairtrial_loadtests.parts import part_path, parts_from
 from fairtrial_loadtests.plan import LoadPlan
@@ -111,7 +112,7 @@ class ScriptedFeed:
 
     def restore(self) -> None:
         if (self._source / _DEAD).exists():
-            raise NotReadyError((self._source / _DEAD).read_text())
+            raise AwayError((self._source / _DEAD).read_text())
         for number, part in enumerate(parts_from(self._source, 0)):
             os.link(part, part_path(self._folder.observations, number))
 
@@ -161,7 +162,7 @@ class _ScriptedLoad:
 def feeds(sources: Path) -> FeedFactory:
     """For each experiment the folder of its run's first observations, by the name of the experiment."""
 
-    def new(plan: Plan, folder: RunFolder) -> ScriptedFeed:
+    def new(plan: Plan, folder: RunFolder, journal: RunJournal, clock: Clock) -> ScriptedFeed:
         return ScriptedFeed(Source(sources / folder.id).folder, folder)
 
     return new

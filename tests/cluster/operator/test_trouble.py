@@ -96,6 +96,25 @@ def test_a_reader_that_dies_is_begun_again_where_it_was(cluster: Cluster, start:
     assert conditions(status)["Evidence"] == ("True", "Flowing")
 
 
+def test_a_run_whose_observations_cannot_be_read_again_waits_where_it_stands(cluster: Cluster, start: Start):
+    first = start()
+    cluster.create()
+    cluster.until_step("1/2")
+    cluster.source().bring(6, GOOD)
+    cluster.until_step("2/2")
+    first.stop()
+    cluster.source().dies("the collector is gone")
+    start()
+    status = cluster.until(
+        lambda status: conditions(status).get("Evidence") == ("False", "SourceUnavailable")
+    )
+    assert status["step"] == "2/2"
+    assert cluster.split() == {"v1": 50, "v2": 50}
+    cluster.source().dies(None)
+    cluster.source().bring(40, GOOD)
+    cluster.until_phase("Promoted")
+
+
 def test_late_observations_change_nothing_that_was_judged(cluster: Cluster, start: Start):
     start()
     cluster.create()
