@@ -44,6 +44,25 @@ def asking(name: str | None, namespace: str | None, context: str | None, kubecon
     return Asking(Where(namespace, context, kubeconfig), name)
 
 
+def show(asked: Asking) -> None:
+    """How an experiment stands: its status, less what only a resumed run needs."""
+    resource = asked.resource()
+    status = {name: value for name, value in resource.status.items() if name != "journal"}
+    if as_json():
+        print_json({"experiment": resource.metadata["name"], "namespace": resource.key[0], **status})
+        return
+    verdict = status.get("verdict") or {}
+    say(f"experiment  {resource.metadata['name']}")
+    say(f"phase       {status.get('phase', 'Pending')}")
+    say(f"verdict     {verdict.get('verdict', 'none yet')}")
+    for name, value in (("step", status.get("step")), ("weights", status.get("split"))):
+        if value is not None:
+            say(f"{name:11} {value}")
+    say(f"message     {status.get('message') or 'no operator has seen it yet'}")
+    for reason in verdict.get("reasons", ()):
+        say(f"  {reason}")
+
+
 def tell(name: str | None, asked: str, sentence: str) -> None:
     say(sentence)
     if as_json():

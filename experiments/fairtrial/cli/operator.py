@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import click
 
@@ -56,8 +56,7 @@ def command(leader_election_namespace: str | None, route: str, **said: Any) -> N
         from fairtrial.operator.serving import Options, serve
     except ImportError as error:
         raise UsageError("the operator needs an extra: pip install 'fairtrial[operator]'") from error
-    options = Options(
-        lease_namespace=leader_election_namespace, route=None if route == "none" else route, **said
-    )  # pyright: ignore[reportArgumentType]
+    named = None if route == "none" else cast("Literal['istio', 'gateway-api']", route)
+    options = Options(lease_namespace=leader_election_namespace, route=named, **said)
     with ending_on_signals():
         serve(options, feed_of)

@@ -80,12 +80,8 @@ class Asking:
 
     def _running(self) -> None:
         resource = self.resource()
-        run = resource.status.get("run")
-        if (
-            run is not None
-            and "ended" in run
-            and resource.status.get("observedGeneration") == resource.generation
-        ):
+        seen = resource.status.get("observedGeneration") == resource.generation
+        if seen and "ended" in (resource.status.get("run") or {}):
             raise UsageError(f"{words(self._key)} has ended: {_standing(resource)}")
 
     def _annotate(self, annotations: Mapping[str, str | None]) -> None:
