@@ -153,9 +153,9 @@ class Running:
         options = Options(
             namespaces=(cluster.namespace,),
             lease_namespace=cluster.namespace,
-            lease_duration=2,
+            lease_duration=settings.pop("lease_duration", 2),
             port=0,
-            kubeconfig=control_plane.kubeconfig,
+            kubeconfig=settings.pop("kubeconfig", control_plane.kubeconfig),
             ready_timeout=settings.pop("ready_timeout", 5.0),
             settings={"patience": 0.1, "pauses": (0.2,), **settings},
         )
