@@ -132,6 +132,16 @@ class Client:
         asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         return self._send("POST", path, {}, asked)["status"]["token"]
 
+    def table(self, api_version: str, kind: str, *, namespace: str) -> Object:
+        """What `kubectl get` shows."""
+        accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+        answer = self._http.get(self.path(api_version, kind, namespace), headers=accept)
+        return answer.raise_for_status().json()
+
+    def openapi(self, group: str) -> Object:
+        """What `kubectl explain` reads of a group, as in apis/apps/v1."""
+        return self._send("GET", f"/openapi/v3/{group}")
+
     def delete(self, api_version: str, kind: str, name: str, *, namespace: str | None = None) -> None:
         params = {"propagationPolicy": "Background"}
         self._send("DELETE", self.path(api_version, kind, namespace, name), params)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fairtrial.cli.experiments import asking, experiment_options, is_on_cluster, tell
 from fairtrial.cli.output import as_json, output_option, print_json, say
 from fairtrial.clock import SystemClock
 from fairtrial.errors import UsageError
@@ -16,9 +17,16 @@ from fairtrial.journal.store import Journal
 
 @click.command("abort")
 @click.argument("run", required=False)
+@experiment_options
 @output_option
-def command(run: str | None) -> None:
-    """Ask RUN (a folder or an id; default: the newest) to return to the baseline and end with code 12."""
+def command(run: str | None, namespace: str | None, context: str | None, kubeconfig: Path | None) -> None:
+    """Ask RUN (a folder or an id; default: the newest) to return to the baseline and end with code 12.
+
+    With --namespace or --context RUN is the name of an Experiment on a cluster.
+    """
+    if is_on_cluster(namespace, context, kubeconfig):
+        tell(run, "abort", asking(run, namespace, context, kubeconfig).abort())
+        return
     folder = find_run(run, Path.cwd())
     journal = Journal.open(folder.journal, SystemClock())
     try:

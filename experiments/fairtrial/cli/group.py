@@ -24,7 +24,9 @@ VERBS = {
     "run": "Deploy, load, judge, promote or roll back, and say why.",
     "status": "How a run stands.",
     "abort": "Return a run to its baseline and end it.",
+    "pause": "Hold an experiment on a cluster where it is.",
     "resume": "Finish a run that was cut off.",
+    "approve": "Let an experiment on a cluster promote, which waits for a person.",
     "explain": "Why this verdict, and on which rows the candidate loses.",
     "report": "Write the report of a run.",
     "replay": "Judge a finished run again, and compare.",
@@ -36,6 +38,7 @@ VERBS = {
     "scan": "Say whether a model file or folder is safe to load.",
     "pack": "An OCI image with a model in it, without a container engine.",
     "collect": "Collect live evidence: Seldon's request log, and feedback by request.",
+    "operator": "Run the Experiment resources of a cluster.",
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fairtrial.cli.crew import crew_of, crew_options
+from fairtrial.cli.experiments import asking, experiment_options, is_on_cluster, tell
 from fairtrial.cli.output import output_option, say
 from fairtrial.cli.signals import ending_on_signals
 from fairtrial.cli.watching import console_for, outcome
@@ -22,6 +23,7 @@ from fairtrial.journal.folder import find_run
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the split.  [default: a free one]")
 @click.option("--take-over", is_flag=True, help="On a cluster: take what others have set meanwhile.")
 @crew_options
+@experiment_options
 @output_option
 def command(
     run: str | None,
@@ -31,8 +33,18 @@ def command(
     workers: int | None,
     expect_workers: int | None,
     bind: str | None,
+    namespace: str | None,
+    context: str | None,
+    kubeconfig: Path | None,
 ) -> ExitCode:
-    """Finish RUN (a folder or an id; default: the newest), whatever ended it, with nothing counted twice."""
+    """Finish RUN (a folder or an id; default: the newest), whatever ended it, with nothing counted twice.
+
+    With --namespace or --context RUN is the name of an Experiment on a cluster: it goes on if it is paused,
+    and begins another run if the last one has ended.
+    """
+    if is_on_cluster(namespace, context, kubeconfig):
+        tell(run, "resume", asking(run, namespace, context, kubeconfig).resume())
+        return ExitCode.OK
     folder = find_run(run, Path.cwd())
     with ending_on_signals(), fetching_told() as fetching:
         crew = crew_of(workers, expect_workers, bind)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from fairtrial.cli.experiments import asking, experiment_options, is_on_cluster, show
 from fairtrial.cli.output import as_json, output_option, print_json, say
 from fairtrial.clock import SystemClock
 from fairtrial.journal.entries import Entry, Kind
@@ -17,9 +18,16 @@ from fairtrial.journal.store import Journal
 
 @click.command("status")
 @click.argument("run", required=False)
+@experiment_options
 @output_option
-def command(run: str | None) -> None:
-    """Show how RUN (a folder or an id; default: the newest) stands, running or ended."""
+def command(run: str | None, namespace: str | None, context: str | None, kubeconfig: Path | None) -> None:
+    """Show how RUN (a folder or an id; default: the newest) stands, running or ended.
+
+    With --namespace or --context RUN is the name of an Experiment on a cluster.
+    """
+    if is_on_cluster(namespace, context, kubeconfig):
+        show(asking(run, namespace, context, kubeconfig))
+        return
     folder = find_run(run, Path.cwd())
     journal = Journal.open(folder.journal, SystemClock())
     try:

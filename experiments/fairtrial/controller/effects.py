@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from fairtrial.journal.entries import Effect, Entry, Kind
-from fairtrial.journal.store import Journal
+from fairtrial.journal.interface import RunJournal
 
 
 @contextmanager
-def effect(journal: Journal, what: Effect, **details: Any) -> Generator[dict[str, Any]]:
+def effect(journal: RunJournal, what: Effect, **details: Any) -> Generator[dict[str, Any]]:
     """Journal the intent, let the body make the effect, journal that it happened.
 
     The body gets the details, and may add what is known only afterwards.
@@ -24,10 +24,10 @@ def effect(journal: Journal, what: Effect, **details: Any) -> Generator[dict[str
     journal.append(Kind.DONE, details, effect=what)
 
 
-def done(journal: Journal, what: Effect) -> Entry | None:
+def done(journal: RunJournal, what: Effect) -> Entry | None:
     """The entry that says that this effect has happened."""
     return next((entry for entry in journal.entries(Kind.DONE) if entry.effect is what), None)
 
 
-def is_done(journal: Journal, what: Effect) -> bool:
+def is_done(journal: RunJournal, what: Effect) -> bool:
     return done(journal, what) is not None

@@ -20,11 +20,11 @@ from fairtrial_servers.errors import ServerError
 from fairtrial.clock import Clock
 from fairtrial.console.interface import Console
 from fairtrial.controller.effects import done, effect, is_done
-from fairtrial.controller.live_feed import LiveFeed
-from fairtrial.controller.live_sources import live_source
+from fairtrial.controller.holding import HeldLooks, Holds, NoHolds
+from fairtrial.controller.live_sources import live_feed_of
 from fairtrial.controller.load_session import Load, LoadSession, StartableLoad
 from fairtrial.controller.progression import Position, Step
-from fairtrial.controller.segments import Segments, labelled
+from fairtrial.controller.segments import labelled
 from fairtrial.errors import AbortedError, InterferedError, NotReadyError
 from fairtrial.evidence.arrow import Tabular
 from fairtrial.evidence.sources import read_part
@@ -32,8 +32,9 @@ from fairtrial.experiment.live import Live
 from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder
-from fairtrial.journal.store import Journal, JournalError
-from fairtrial.judge.document import verdict_to_dict
+from fairtrial.journal.interface import RunJournal
+from fairtrial.journal.store import JournalError
+from fairtrial.judge.document import verdict_from_dict, verdict_to_dict
 from fairtrial.judge.verdict import Verdict
 from fairtrial.judging import Judgement, StreamJudge
 from fairtrial.planning.load import load_plan
@@ -52,14 +53,19 @@ class Controller:
         self,
         plan: Plan,
         folder: RunFolder,
-        journal: Journal,
+        journal: RunJournal,
         backend: Backend,
         new_load: Callable[[LoadPlan], StartableLoad],
         console: Console,
         clock: Clock,
         registry: Registry | None = None,
+        holds: Holds | None = None,
+        watched: Callable[[StartableLoad], StartableLoad] = lambda load: load,
     ) -> None:
-        """registry: where a promotion is made known, if anywhere."""
+        """registry: where a promotion is made known, if anywhere. holds: what keeps it from going forward.
+
+        watched: looks on as live traffic is read.
+        """
         self._plan = plan
         self._registry = registry
         self._folder = folder
@@ -68,6 +74,9 @@ class Controller:
         self._new_load = new_load
         self._console = console
         self._clock = clock
+        self._watched = watched
+        self._holds = holds or NoHolds()
+        self._held = HeldLooks(journal, self._holds.next_step)
         self._judging = StreamJudge(plan.claims)
         self._position = Position()
         self._deployed = False
@@ -90,12 +99,14 @@ class Controller:
         """
         if self._journal.last(Kind.VERDICT) is None:
             self._raise_if_aborted()
-        final = self._catch_up()
+        final = self._catch_up() or self._decided()
         if final is None:
             final = self._try_out()
         if self._journal.last(Kind.VERDICT) is None:
             self._journal.append(Kind.VERDICT, verdict_to_dict(final))
         action = self._plan.action(final.decision)
+        if action is Effect.PROMOTE and not self._is_taking_over():
+            self._await_release(final.candidate)
         if action is Effect.PROMOTE and self._plan.keep_for is not None:
             self._exchange(final.candidate, self._plan.keep_for)
         self._act(action, final.candidate)
@@ -131,6 +142,20 @@ class Controller:
             if final is not None:
                 return final
         return None
+
+    def _decided(self) -> Verdict | None:
+        """The verdict of an earlier process, where what it rests on can no longer be read."""
+        known = self._journal.last(Kind.VERDICT)
+        if known is None:
+            return None
+        revisions = [
+            entry.body["revision"]
+            for entry in self._journal.entries(Kind.INTENDED)
+            if entry.effect in (Effect.DEPLOY, Effect.SHIFT)
+        ]
+        served = [i for i, step in enumerate(self._plan.steps) if revisions[-1:] == [step.revision]]
+        self._position = Position(step=served[0] if served else 0)
+        return verdict_from_dict(known.body)
 
     def _try_out(self) -> Verdict:
         step = self._plan.steps[self._position.step]
@@ -178,6 +203,19 @@ class Controller:
             self._apply(self._plan.after(what, self._position.step, candidate))
             self._release()
         self._say(what.value, outcome)
+
+    def _is_taking_over(self) -> bool:
+        return is_done(self._journal, Effect.SWITCH) or is_done(self._journal, Effect.PROMOTE)
+
+    def _await_release(self, candidate: str) -> None:
+        """Raises AbortedError."""
+        told = None
+        while (why := self._holds.promotion()) is not None:
+            if why != told:
+                self._console.phase(f"{candidate} waits to be promoted: {why}")
+                told = why
+            self._watch()
+            self._clock.sleep(_POLL_SECONDS)
 
     def _exchange(self, candidate: str, keep_for: float) -> None:
         """Switch to the candidate, and stay ready for `keep_for` seconds to return to the baseline at once.
@@ -242,7 +280,8 @@ class Controller:
         """Journal each look and go where it leads. Returns the run's verdict once there is one."""
         for judgement in judgements:
             fresh = [verdict for verdict in judgement.verdicts if self._record(verdict)]
-            position = self._plan.advance(self._position, judgement.verdicts)
+            held = self._held.at(judgement.look.number)
+            position = self._position if held else self._plan.advance(self._position, judgement.verdicts)
             moved, self._position = position.step != self._position.step, position
             if fresh and moved and self._deployed:
                 self._shift()
@@ -309,15 +348,16 @@ class Controller:
         return load
 
     def _next_feed(self, live: Live, serving: Serving) -> Load:
-        began = done(self._journal, Effect.DEPLOY)
-        assert began is not None, "nothing is read before it is served"
-        feed = LiveFeed(
-            live_source(self._plan, serving, self._clock, since=began.time),
-            live,
-            self._folder.observations,
-            self._clock,
-            segments=lambda times: Segments(self._journal.entries()).at(times),
-            tell=self._incident,
+        feed = self._watched(
+            live_feed_of(
+                self._plan,
+                live,
+                self._folder,
+                self._journal,
+                self._clock,
+                self._incident,
+                serving.namespace,
+            )
         )
         with effect(self._journal, Effect.LOAD, source=live.source):
             feed.start()

@@ -18,7 +18,7 @@ from fairtrial.experiment.schema_file import SCHEMA_NAME
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-class _Generator(GenerateJsonSchema):
+class Generator(GenerateJsonSchema):
     """Leaves out what only makes noise in an editor: generated titles, and null for "not said"."""
 
     @override
@@ -42,7 +42,7 @@ class _Generator(GenerateJsonSchema):
 
 def schema_text() -> str:
     """The schema as the checked-in file has it."""
-    schema = Experiment.model_json_schema(by_alias=True, schema_generator=_Generator)
+    schema = Experiment.model_json_schema(by_alias=True, schema_generator=Generator)
     return json.dumps({"$schema": _DIALECT, **schema}, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -15,6 +15,8 @@ class Kind(StrEnum):
     VERDICT = "verdict"  # the final verdict
     INCIDENT = "incident"  # something died, was restarted, or was found out of order
     ABORT = "abort"  # somebody asked for the run to end
+    HELD = "held"  # from this look on the run is judged and does not go forward
+    RELEASED = "released"  # from this look on it does again
     INTERRUPTED = "interrupted"  # the controller was told to stop; the run can be resumed
     RESUMED = "resumed"
     FAILED = "failed"  # the run could not go on; the message says why

@@ -1,0 +1,1 @@
+"""The Kubernetes operator: runs Experiment resources, and writes how they stand into their status."""

@@ -1,0 +1,79 @@
+"""What holds a run on a cluster: a pause, a baseline that is down, and what only a person may decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fairtrial.experiment.standing import Phase
+from fairtrial.operator.arms import Arms
+from fairtrial.operator.record import Record
+from fairtrial.operator.resource import APPROVE, PAUSE
+
+_GOING_ON = (Phase.RUNNING, Phase.PAUSED, Phase.AWAITING_APPROVAL)
+
+
+class ResourceHolds:
+    """Implements `controller.holding.Holds`, and shows what holds as phase and condition Progressing."""
+
+    def __init__(self, record: Record, arms: Arms, tell: Callable[[str, str], None]) -> None:
+        """tell: makes an Event of (reason, message)."""
+        self._record = record
+        self._arms = arms
+        self._tell = tell
+        self.paused = False
+        self._promoting = False
+        self._shown: tuple[Phase, str] | None = None
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether nothing but somebody's approval is missing."""
+        return self._promoting and self._holding() is None and self._unapproved() is not None
+
+    def next_step(self) -> str | None:
+        """See `Holds`."""
+        return self._holding()
+
+    def promotion(self) -> str | None:
+        """See `Holds`."""
+        self._promoting = True
+        why = self._holding() or self._unapproved()
+        self.show()
+        return why
+
+    def show(self) -> None:
+        """Write what holds into the status, where that has changed. Raises as `Record.write` does."""
+        if Phase(self._record.status.get("phase", Phase.PENDING)) not in _GOING_ON:
+            return
+        down, unapproved = self._arms.baseline_down, self._unapproved() if self._promoting else None
+        if down is not None:
+            found = Phase.RUNNING, "BaselineNotReady", down
+        elif self.paused:
+            found = Phase.PAUSED, "Paused", f"paused by the annotation {PAUSE}: judged, and not shifted"
+        elif unapproved is not None:
+            found = Phase.AWAITING_APPROVAL, "AwaitingApproval", unapproved
+        else:
+            found = Phase.RUNNING, "GoesOn", ""
+        phase, reason, message = found
+        if self._shown == (phase, reason):
+            return
+        if self._shown is not None or reason != "GoesOn":
+            self._tell(reason, message or "nothing holds the run any more")
+        self._shown = phase, reason
+        self._record.set(phase=phase.value)
+        self._record.condition("Progressing", reason == "GoesOn", reason, message)
+        self._record.write()
+
+    def _holding(self) -> str | None:
+        """A baseline that is down cannot be compared with: that is noted, and outlives the hold."""
+        if (down := self._arms.baseline_down) is not None:
+            run = self._record.status["run"]
+            if "doubt" not in run:
+                self._record.set(run={**run, "doubt": f"during the trial {down}"})
+            return down
+        return f"it is paused (annotation {PAUSE})" if self.paused else None
+
+    def _unapproved(self) -> str | None:
+        run = self._record.status["run"]
+        if "doubt" not in run or run.get("approved", False):
+            return None
+        return f"{run['doubt']}: approve the promotion by the annotation {APPROVE}, or abort"
