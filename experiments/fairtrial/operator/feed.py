@@ -88,6 +88,9 @@ class WatchedLoad:
             self._tell(False, "NoEvidence", f"{quiet}; the run waits for some")
         return parts
 
+    def incidents(self) -> Sequence[str]:
+        return self._load.incidents()
+
     def stop(self) -> int:
         return self._load.stop()
 
@@ -128,6 +131,9 @@ class PatientLoad:
         if dead:
             self._mend(self._now())
         return parts
+
+    def incidents(self) -> Sequence[str]:
+        return self._load.incidents()
 
     def stop(self) -> int:
         return self._load.stop()
