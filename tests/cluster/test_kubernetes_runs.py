@@ -5,10 +5,14 @@ A real API server; stand-ins for Seldon's operator and for the pods.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +93,13 @@ class Project:
         version = SELDON if kind == "SeldonDeployment" else ISTIO
         return self._api.wait(version, kind, "wine", verdict, namespace=self.namespace, timeout=60)
 
+    def until_job(self) -> Object:
+        deadline = time.monotonic() + 60
+        while not (found := self._api.list("batch/v1", "Job", namespace=self.namespace)):
+            assert time.monotonic() < deadline, "no Job was made"
+            time.sleep(0.2)
+        return found[0]
+
     def predictors(self) -> dict[str, int | None]:
         """By name, how many replicas it is to have."""
         found = self._api.get(SELDON, "SeldonDeployment", "wine", namespace=self.namespace)
@@ -125,6 +136,40 @@ def test_a_better_candidate_is_promoted_with_the_baselines_capacity(project: Pro
     verdict = json.loads((only_run(project.folder) / "verdict.json").read_text("utf-8"))
     assert verdict["verdict"] == "PROMOTE"
     assert verdict["sampleRatio"] is not None, "requests through the split are told apart by when they came"
+
+
+def test_load_from_the_cluster_is_that_of_a_job_which_goes_with_the_run(
+    project: Project, api: Client, tmp_path: Path
+):
+    """No pods run here: what they would run is started by hand, as the Job and its Secret say."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        master = f"127.0.0.1:{free.getsockname()[1]}"
+    options = ["--load-image", "example.org/load:1", "--expect-workers", "2", "--bind", master]
+    process = project.start("run", *options)
+    run = project.until_job()
+    container = run["spec"]["template"]["spec"]["containers"][0]
+    name = run["metadata"]["name"]
+    secret = api.get("v1", "Secret", name, namespace=project.namespace)
+    assert secret is not None
+    token = base64.b64decode(secret["data"]["token"]).decode()
+    workers = [
+        subprocess.Popen(
+            [sys.executable, *container["command"][1:], *container["args"][:2], "--name", f"pod-{number}"],
+            env={**os.environ, "FAIRTRIAL_LOAD_TOKEN": token},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for number in range(run["spec"]["parallelism"])
+    ]
+    code, said = project.end(process)
+    assert [each.wait(20) for each in workers] == [0, 0]
+    assert code == 0, said
+    assert token not in said
+    assert project.predictors() == {"v2": 2}
+    assert api.list("batch/v1", "Job", namespace=project.namespace) == []
+    assert name not in {
+        each["metadata"]["name"] for each in api.list("v1", "Secret", namespace=project.namespace)
+    }
 
 
 def test_a_candidate_that_never_is_ready_leaves_the_baseline(

@@ -41,6 +41,12 @@ _OPTIONS = (
         "[default: its name in the cluster]",
     ),
     click.option(
+        "--load-image",
+        metavar="IMAGE",
+        help="Send the load from pods of this image, as many as --expect-workers says, which reach this "
+        "process at --bind.  [default: from this machine]",
+    ),
+    click.option(
         "--ready-timeout",
         type=click.FloatRange(1),
         metavar="SECONDS",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
-from fairtrial_loadtests.crew import Crew, read_address
+from fairtrial_loadtests.crew import TOKEN, Crew, read_address
 from fairtrial_loadtests.errors import BadLoadError
 
 from fairtrial.errors import UsageError
@@ -32,6 +34,11 @@ def crew_options(callback: _F) -> _F:
     for option in reversed(_OPTIONS):
         callback = option(callback)
     return callback
+
+
+def let_token_be() -> None:
+    """Workers that this process starts itself need a token that nobody else has to know."""
+    os.environ.setdefault(TOKEN, secrets.token_hex(16))
 
 
 def crew_of(workers: int | None, expect_workers: int | None, bind: str | None) -> Crew:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fairtrial.cli.cluster import cluster_of, cluster_options
-from fairtrial.cli.crew import crew_of, crew_options
+from fairtrial.cli.crew import crew_of, crew_options, let_token_be
 from fairtrial.cli.output import output_option
 from fairtrial.cli.signals import ending_on_signals
 from fairtrial.cli.watching import console_for, outcome
@@ -44,11 +44,14 @@ def command(
     cluster, and what won goes on serving there. The run's folder keeps the journal, the observations,
     verdict.json and report.html. Exit code: 0 promoted, 10 rolled back, 11 inconclusive.
     """
+    where = cluster_of(backend, **cluster)
+    if where is not None and where.load_image is not None:
+        let_token_be()
     options = Options(
         runs_dir,
         keep_serving,
         port,
-        cluster_of(backend, **cluster),
+        where,
         crew=crew_of(workers, expect_workers, bind),
     )
     with ending_on_signals(), fetching_told() as fetching:

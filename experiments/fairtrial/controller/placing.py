@@ -17,6 +17,7 @@ from fairtrial.journal.folder import RunFolder
 from fairtrial.planning.plan import Plan
 
 if TYPE_CHECKING:
+    from fairtrial_graphs.backends.kubernetes.api import Api
     from fairtrial_graphs.backends.kubernetes.split import RouteName
 
 #: What brings requests to the arms; `none`: each arm's own Service alone.
@@ -34,6 +35,7 @@ class Cluster:
     gateway: str | None = None  # what the route calls its gateway
     gateway_url: str | None = None  # base URL; the gateway's own name in the cluster unless said
     service_url: str | None = None  # text with {service} and {namespace}; the cluster's own names unless said
+    load_image: str | None = None  # of the pods that send the load; unless said, it is not sent from there
     ready_timeout: float = 600.0  # seconds
     take_over: bool = False
 
@@ -59,20 +61,17 @@ def opened_backend(
         yield LocalBackend(folder.backend, plan.models.launcher(model_server), front_port=port)
         return
     from fairtrial_graphs.backends.kubernetes.addresses import SERVICES, Addresses
-    from fairtrial_graphs.backends.kubernetes.api import Api
     from fairtrial_graphs.backends.kubernetes.backend import KubernetesBackend
-    from fairtrial_graphs.backends.kubernetes.connection import connect
     from fairtrial_graphs.backends.kubernetes.errors import ApiError
     from fairtrial_graphs.backends.kubernetes.observer import Observer
     from fairtrial_graphs.backends.kubernetes.standing import kinds_of
 
     route: RouteName | None = None if cluster.route == "none" else cluster.route
+    api, namespace = connected(cluster)
     try:
-        client, default = connect(Path(cluster.kubeconfig) if cluster.kubeconfig else None, cluster.context)
-        api, namespace = Api(client), cluster.namespace or default
         observer = Observer(api, kinds_of(route), namespace)
         observer.start()
-    except (ApiError, NotReady) as error:
+    except ApiError as error:
         raise NotReadyError(f"the cluster: {error}") from error
     try:
         yield KubernetesBackend(
@@ -88,6 +87,18 @@ def opened_backend(
         )
     finally:
         observer.stop()
+
+
+def connected(cluster: Cluster) -> tuple[Api, str]:
+    """A client, and the namespace. Raises NotReadyError."""
+    from fairtrial_graphs.backends.kubernetes.api import Api
+    from fairtrial_graphs.backends.kubernetes.connection import connect
+
+    try:
+        client, default = connect(Path(cluster.kubeconfig) if cluster.kubeconfig else None, cluster.context)
+    except NotReady as error:
+        raise NotReadyError(f"the cluster: {error}") from error
+    return Api(client), cluster.namespace or default
 
 
 def check_fetchable(plan: Plan) -> None:

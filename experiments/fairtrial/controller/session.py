@@ -21,6 +21,7 @@ from fairtrial.atomic import write_text
 from fairtrial.clock import Clock, SystemClock
 from fairtrial.console.interface import Console
 from fairtrial.controller.effects import effect, is_done
+from fairtrial.controller.load_pods import check_load_pods, load_pods
 from fairtrial.controller.placing import Cluster, check_fetchable, opened_backend, placed_in
 from fairtrial.controller.run import Controller
 from fairtrial.errors import AbortedError, FairtrialError, NotReadyError, UsageError
@@ -171,8 +172,10 @@ def _run(
     new_console: ConsoleFactory,
     clock: Clock,
 ) -> None:
+    check_load_pods(cluster, options.crew, plan.experiment)
     with (
         opened_backend(cluster, plan, folder, options.port) as backend,
+        load_pods(cluster, options.crew, plan.experiment, folder),
         new_console(plan) as console,
         _followed(plan, folder, clock),
     ):

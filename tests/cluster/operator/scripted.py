@@ -154,6 +154,9 @@ class _ScriptedLoad:
             self._next += 1
         return fresh
 
+    def incidents(self) -> Sequence[str]:
+        return ()
+
     def stop(self) -> int:
         self._stopped = True
         return 0

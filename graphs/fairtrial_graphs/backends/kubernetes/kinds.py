@@ -27,6 +27,8 @@ SELDON_DEPLOYMENT = Kind("SeldonDeployment", "machinelearning.seldon.io/v1", "se
 DEPLOYMENT = Kind("Deployment", "apps/v1", "deployments")
 SERVICE = Kind("Service", "v1", "services")
 LEASE = Kind("Lease", "coordination.k8s.io/v1", "leases")
+SECRET = Kind("Secret", "v1", "secrets")
+JOB = Kind("Job", "batch/v1", "jobs")
 POD = Kind("Pod", "v1", "pods")
 VIRTUAL_SERVICE = Kind("VirtualService", "networking.istio.io/v1beta1", "virtualservices")
 DESTINATION_RULE = Kind("DestinationRule", "networking.istio.io/v1beta1", "destinationrules")
@@ -35,4 +37,4 @@ HTTP_ROUTE = Kind("HTTPRoute", "gateway.networking.k8s.io/v1", "httproutes")
 
 def kind_of(manifest_kind: str) -> Kind:
     """By the name in a manifest, of those that Fairtrial applies. Raises KeyError."""
-    return {each.name: each for each in (SELDON_DEPLOYMENT, HTTP_ROUTE)}[manifest_kind]
+    return {each.name: each for each in (SELDON_DEPLOYMENT, HTTP_ROUTE, SECRET, JOB)}[manifest_kind]
