@@ -6,6 +6,7 @@ Written by what the real one does (its own names, labels and order of work):
   VirtualService, and a DestinationRule each;
 - weights move, and what is no longer in the graph is removed, only while every Deployment is ready;
 - DestinationRules of removed predictors are left behind;
+- ports are numbered through all predictors, so that one that moves up gets other ports, and new pods;
 - an update is called Available at once, before its pods are there; `observedGeneration` is never set.
 
 What it does not do: run anything. Whether a predictor's pods would be ready is `health`, and the status of
@@ -283,6 +284,7 @@ def _deployment(graph: Object, predictor: Object) -> Object:
         "image": given.get("image") or f"example.org/{node.get('implementation', 'model').lower()}:1",
         "resources": given.get("resources") or {},
         "env": [{"name": "MODEL_URI", "value": node.get("modelUri") or "none"}],
+        "ports": _ports(given, graph["spec"]["predictors"].index(predictor)),
     }
     name = deployment_name(graph, predictor)
     labels = {ID: graph["metadata"]["name"], APP: service_name(graph, predictor), "app": name}
@@ -299,6 +301,14 @@ def _deployment(graph: Object, predictor: Object) -> Object:
     deployment = _child(graph, "apps/v1", "Deployment", name, {"spec": spec})
     deployment["metadata"]["annotations"] = annotations
     return deployment
+
+
+def _ports(container: Object, number: int) -> list[Object]:
+    said = {port["name"]: port["containerPort"] for port in container.get("ports") or ()}
+    return [
+        {"name": name, "containerPort": said.get(name, first + number), "protocol": "TCP"}
+        for name, first in (("http", 9000), ("grpc", 9500), ("metrics", 6000))
+    ]
 
 
 def _child(graph: Object, api_version: str, kind: str, name: str, rest: Object) -> Object:

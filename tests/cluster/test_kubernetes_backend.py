@@ -87,9 +87,16 @@ def test_what_is_applied_serves_when_apply_returns(backend: New, api: Client, na
 
 def test_to_apply_it_again_changes_nothing(backend: New, api: Client, namespace: str):
     backend().apply(of(V1, V2, v1=50, v2=50), Route("step-1"), silent)
-    before = api.get(SELDON, "SeldonDeployment", "wine", namespace=namespace)
+    before = generation(api, namespace)
     backend().apply(of(V1, V2, v1=50, v2=50), Route("step-1"), silent)
-    assert api.get(SELDON, "SeldonDeployment", "wine", namespace=namespace) == before
+    assert generation(api, namespace) == before == 1
+
+
+def generation(api: Client, namespace: str) -> int:
+    """How often the deployment's spec was set."""
+    found = api.get(SELDON, "SeldonDeployment", "wine", namespace=namespace)
+    assert found is not None
+    return found["metadata"]["generation"]
 
 
 def test_a_shift_starts_no_pod_anew(backend: New, api: Client, namespace: str):
@@ -135,6 +142,17 @@ def test_a_promotion_has_capacity_at_every_moment(
 
 def _asks_for(replicas: int) -> Callable[[Object | None], bool]:
     return lambda found: found is not None and found["spec"]["replicas"] == replicas
+
+
+def test_the_winners_pods_are_not_started_anew_when_it_is_alone(backend: New, api: Client, namespace: str):
+    """Seldon Core numbers ports through all predictors: the second has others once the first is gone."""
+    trial = backend()
+    trial.apply(of(V1, V2, v1=50, v2=50), Route("step-1"), silent)
+    before = [
+        each for each in templates(api, namespace) if each["metadata"]["labels"]["app"] == "wine-v2-0-v2"
+    ]
+    trial.apply(of(V2, v2=100), Route("promote"), silent)
+    assert templates(api, namespace) == before
 
 
 def test_a_crashing_candidate_is_removed_and_its_rule_too(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairtrial_graphs.backends.kubernetes.drift import differences
+from fairtrial_graphs.backends.kubernetes.pinning import pinned
 
 MARK = "fairtrial.dev/predictor"
 #: What may change without a new pod.
@@ -21,7 +22,10 @@ Manifest = dict[str, Any]
 
 
 def marked(manifest: Manifest, found: Mapping[str, Any] | None) -> Manifest:
-    """The SeldonDeployment `manifest` with marks; `found` is the one in the cluster, if there is one."""
+    """The SeldonDeployment `manifest` with marks, and with the ports of what is marked.
+
+    found: the one in the cluster, if there is one.
+    """
     known = {each["name"]: each for each in ((found or {}).get("spec") or {}).get("predictors") or ()}
     predictors = [_marked(each, known.get(each["name"])) for each in manifest["spec"]["predictors"]]
     return {**manifest, "spec": {**manifest["spec"], "predictors": predictors}}
@@ -33,4 +37,4 @@ def _marked(predictor: Manifest, found: Mapping[str, Any] | None) -> Manifest:
     has = ((found or {}).get("annotations") or {}).get(MARK)
     if has is None and found is not None and not list(differences(lasting, found)):
         return predictor  # made by another hand, and just as it is wanted
-    return {**predictor, "annotations": {**(predictor.get("annotations") or {}), MARK: mark}}
+    return {**pinned(predictor), "annotations": {**(predictor.get("annotations") or {}), MARK: mark}}
