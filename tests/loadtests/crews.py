@@ -113,6 +113,7 @@ def send_rubbish(port: int) -> None:
     """What somebody may send to a master who is no worker."""
     context = zmq.Context()
     with context.socket(zmq.DEALER) as stranger:
+        stranger.setsockopt(zmq.IDENTITY, b"stranger")
         stranger.connect(f"tcp://127.0.0.1:{port}")
         for rubbish in (
             b"\x93\x01",  # half a message of Locust's
