@@ -47,19 +47,28 @@ class MlflowTracker:
     def take(self, entries: Sequence[Entry]) -> None:
         """See `Follower`."""
         with self._in_words():
-            client = self._client or self._connect()
+            client = self._answering()
             self._run = run = self._run or self._found(client) or self._made(client, entries[0])
             self._log_looks(client, run, entries)
             for entry in entries:
                 if entry.kind is not Kind.LOOK:
                     self._log(client, run, entry)
 
-    def _connect(self) -> MlflowClient:
-        import mlflow
+    def _answering(self) -> MlflowClient:
+        """The client of a server that answers now: by itself it would try for minutes. Raises AwayError."""
+        if self._client is None:
+            import mlflow
 
-        self._uri = self._uri or mlflow.get_tracking_uri()
-        self._ask_whether_it_answers()
-        self._client = mlflow_client(self._uri)
+            self._uri = self._uri or mlflow.get_tracking_uri()
+            self._client = mlflow_client(self._uri)
+        assert self._uri is not None, "it was set with the client"
+        if self._uri.startswith(("http://", "https://")):
+            import httpx
+
+            try:
+                httpx.get(self._uri, timeout=_ANSWERS_WITHIN)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise AwayError(f"{self._where} does not answer ({type(error).__name__})") from error
         return self._client
 
     def _found(self, client: MlflowClient) -> str | None:
@@ -122,18 +131,6 @@ class MlflowTracker:
             if path.is_file():
                 client.log_artifact(run, str(path))
         client.set_terminated(run, status, round(entry.time * 1000))
-
-    def _ask_whether_it_answers(self) -> None:
-        """MLflow's client tries for minutes. Raises AwayError."""
-        import httpx
-
-        assert self._uri is not None
-        if not self._uri.startswith(("http://", "https://")):
-            return
-        try:
-            httpx.get(self._uri, timeout=_ANSWERS_WITHIN)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise AwayError(f"{self._where} does not answer ({type(error).__name__})") from error
 
     @property
     def _where(self) -> str:
