@@ -17,7 +17,8 @@ from fairtrial.controller.load_session import StartableLoad
 from fairtrial.controller.run import Controller
 from fairtrial.errors import AbortedError, FairtrialError, InterferedError
 from fairtrial.experiment.standing import Phase
-from fairtrial.journal.entries import Effect, Kind
+from fairtrial.followers.choose import followed
+from fairtrial.journal.entries import Effect, Entry, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.judge.document import verdict_to_dict
 from fairtrial.judge.verdict import Decision, Verdict
@@ -28,6 +29,7 @@ from fairtrial.operator.holds import ResourceHolds
 from fairtrial.operator.interruption import RunClock, Wake
 from fairtrial.operator.journal import StatusJournal
 from fairtrial.operator.record import GoneError, Record
+from fairtrial.operator.relay import Relay
 from fairtrial.operator.resource import ABORT, APPROVE, PAUSE, TAKE_OVER, Resource
 from fairtrial.operator.services import Services
 from fairtrial.operator.trial import plan_in
@@ -72,7 +74,8 @@ class Attempt:
         self._folder.observations.mkdir(parents=True)
         self._plan = plan_in(run["spec"], namespace, name, self._folder.path, run.get("deployment"))
         self._view = ResourceView(self._plan, record, services.events, services.look_every)
-        self._journal = StatusJournal(record, services.now, self._view.entered)
+        self._journal = StatusJournal(record, services.now, self._entered)
+        self._relay = Relay(self._journal.entries())
         arms = (self._plan.baseline, *self._plan.candidates)
         self._arms = Arms(
             lambda: services.down(namespace, record.resource.deployment, arms),
@@ -104,6 +107,14 @@ class Attempt:
 
     def outcome(self) -> Outcome:
         """Raises StoppedError, GoneError, ApiError when the API server is away; otherwise the run is over."""
+        if not self._journal.entries():
+            self._journal.append(Kind.STARTED)
+        with followed(self._plan.experiment, self._folder, lambda: self._relay):
+            found = self._to_its_end()
+        self._relay.settle(self._journal)
+        return found
+
+    def _to_its_end(self) -> Outcome:
         try:
             found = self._run()
             self._release()
@@ -199,6 +210,10 @@ class Attempt:
 
     # ---- meanwhile
 
+    def _entered(self, entry: Entry) -> None:
+        self._view.entered(entry)
+        self._relay.entered(entry)
+
     def _new_load(self, wanted: LoadPlan) -> StartableLoad:
         return self._watched(PatientLoad(wanted, self._feed.load, self._services.now))
 
@@ -213,6 +228,7 @@ class Attempt:
     def _heed(self) -> None:
         """Do what people ask of the resource. Raises AbortedError, StoppedError."""
         self._wake.check()
+        self._relay.settle(self._journal)
         if self._returning:
             return
         resource = self._latest()

@@ -20,7 +20,8 @@ _MOST_INCIDENTS = 20
 
 
 class StatusJournal:
-    """Implements `RunJournal`. Every entry is written before `append` returns, but for looks and incidents.
+    """Implements `RunJournal`. Every entry is written before `append` returns, but for looks, incidents and
+    what was told.
 
     These go with the next entry that is, or when the record is written for their sake.
     """
@@ -45,7 +46,7 @@ class StatusJournal:
         self._entries = _compacted([*self._entries, entry])
         self._entered(Entry(seq, entry.time, kind, effect, dict(body or {})))
         self._record.set(journal=[_raw(each) for each in self._entries])
-        if kind not in (Kind.LOOK, Kind.INCIDENT):
+        if kind not in (Kind.LOOK, Kind.INCIDENT, Kind.TOLD):
             self._record.write()
         return seq
 
@@ -86,6 +87,10 @@ def _compacted(entries: list[Entry]) -> list[Entry]:
     if latest.kind is Kind.INCIDENT:
         told = [e for e in entries if e.kind is Kind.INCIDENT]
         return [e for e in entries if e.kind is not Kind.INCIDENT or e in told[-_MOST_INCIDENTS:]]
+    if latest.kind is Kind.TOLD:
+        return [
+            e for e in entries if e.kind is not Kind.TOLD or e.body["to"] != latest.body["to"] or e is latest
+        ]
     if latest.effect in _REPEATED:
         return [
             e for e in entries if e.kind is not latest.kind or e.effect is not latest.effect or e is latest

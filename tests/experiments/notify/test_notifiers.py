@@ -167,6 +167,7 @@ TURNS = [
     (entry(Kind.DONE, {"outcome": "all to v2"}, Effect.PROMOTE), "promoted", "all to v2"),
     (entry(Kind.DONE, {"outcome": "all to v1"}, Effect.ROLLBACK), "rolledBack", "all to v1"),
     (entry(Kind.DONE, {"outcome": "stays"}, Effect.HOLD), "held", "stays"),
+    (entry(Kind.HELD, {"look": 3, "reason": "paused by an annotation"}), "held", "paused by an annotation"),
     (entry(Kind.FAILED, {"message": "no model"}), "failed", "no model"),
 ]
 
