@@ -10,12 +10,18 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import httptools
 
 _MOST_OPEN = 64  # requests of one connection without an answer, before it is read on
 _MOST_HEAD = 64 << 10  # bytes of an address and headers
+#: Headers that are read, as most clients write them and in lower case; others are not looked at.
+_READ = (
+    "ce-type", "ce-time", "ce-requestid", "ce-inferenceservicename", "ce-namespace", "ce-endpoint",
+    "content-type", "expect",
+)  # fmt: skip
+_NAMES = {written.encode(): name for name in _READ for written in (name, name.title())}
 _TEXT = "text/plain; charset=utf-8"
 
 
@@ -24,7 +30,7 @@ class Request:
     method: str
     path: str
     query: bytes
-    headers: Mapping[str, str]  # names in lower case
+    headers: Mapping[str, str]  # those that are read; names in lower case
     body: bytes
 
 
@@ -77,8 +83,7 @@ class Connection(asyncio.Protocol):
     # ---- asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are of no class of asyncio
         self._parser = httptools.HttpRequestParser(self)
         self._others.add(self)
 
@@ -119,8 +124,10 @@ class Connection(asyncio.Protocol):
         self._note_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.lower().decode("latin-1")] = value.decode("utf-8", "replace")
         self._note_head(len(name) + len(value))
+        known = _NAMES.get(name) or _NAMES.get(name.lower())
+        if known is not None:
+            self._headers[known] = value.decode("utf-8", "replace")
 
     def on_headers_complete(self) -> None:
         if self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
@@ -175,7 +182,6 @@ class Connection(asyncio.Protocol):
     def _note_head(self, more: int) -> None:
         self._head += more
         if self._head > _MOST_HEAD:
-            self._headers.clear()
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a head has at most {_MOST_HEAD} bytes")
 
     def _refuse(self, status: int, sentence: str) -> None:

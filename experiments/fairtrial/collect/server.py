@@ -9,6 +9,8 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import uvloop
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from fairtrial.clock import Clock
@@ -40,15 +42,13 @@ def serve(settings: Settings, clock: Clock, ready: Callable[[str], None]) -> Non
     """
     engine = open_database(settings.store)
     try:
-        asyncio.run(_serve(settings, engine, clock, ready))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, engine, clock, ready))
     finally:
         engine.dispose()
 
 
-async def _serve(settings: Settings, engine: object, clock: Clock, ready: Callable[[str], None]) -> None:
-    from sqlalchemy import Engine
-
-    assert isinstance(engine, Engine)
+async def _serve(settings: Settings, engine: Engine, clock: Clock, ready: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
