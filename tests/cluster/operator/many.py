@@ -116,10 +116,9 @@ class Many:
         ]
         found += [f"a lease is left: {name}" for name in leases if name != "fairtrial-operator"]
         for each in api.list("apps/v1", "Deployment", namespace=namespace):
-            labels = each["metadata"]["labels"]
-            kind = labels["seldon-deployment-id"].split("-")[0]
-            if labels["seldon-app"].rsplit("-", 1)[1] != ENDS[kind][1]:
-                found.append(f"an orphan is left: {each['metadata']['name']}")
+            called, of = each["metadata"]["name"], each["metadata"]["labels"]["seldon-deployment-id"]
+            if not called.startswith(f"{of}-{ENDS[of.split('-')[0]][1]}-"):
+                found.append(f"an orphan is left: {called}")
         return found
 
     def _of_journal(self, name: str, journal: list[dict[str, Any]]) -> Iterator[str]:
