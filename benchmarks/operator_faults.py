@@ -4,7 +4,7 @@
 
 A real etcd and kube-apiserver, a stand-in for Seldon's operator, and a proxy that answers each request with
 409 (writes), 429 and 500, loses its answer after it was done, and cuts watches off, each with this chance. A
-sixth of the experiments each is better, worse, the same, never ready, aborted, and deleted in the middle. Told
+sixth of the experiments each is better, worse, the same, never ready, aborted, deleted in the middle. Told
 are those that are not as they should be: their phase, who serves, effects made twice, a step back, leases,
 finalizers and Deployments that are left.
 """
