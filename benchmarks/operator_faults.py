@@ -54,7 +54,7 @@ def run(plane: control_plane.ControlPlane, folder: Path, count: int, chance: flo
     begun = time.monotonic()
     running = Running(plane, cluster, kubeconfig=proxy.kubeconfig, lease_duration=15, patience=0.5)
     try:
-        many.drive(timeout=1800)
+        many.drive(1800, lambda sentence: print(sentence, flush=True))
     finally:
         seconds = time.monotonic() - begun
         running.stop()

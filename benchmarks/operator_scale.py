@@ -86,6 +86,9 @@ class Trickle:
         self._next += LOOK
         return [path]
 
+    def incidents(self) -> Sequence[str]:
+        return ()
+
     def stop(self) -> int:
         return 0
 
@@ -166,8 +169,9 @@ def spec(cluster: Cluster) -> dict[str, object]:
                 "column": "latency",
                 "kind": "mean",
                 "direction": "decrease",
-                "minEffect": "40%",
-            },
+                "role": "guardrail",
+                "maxRegression": "50%",
+            },  # fmt: skip
         ],
         "analysis": {"lookInterval": f"{LOOK:g}s"},
     }
@@ -176,13 +180,14 @@ def spec(cluster: Cluster) -> dict[str, object]:
 def await_running(client: Client, count: int) -> None:
     deadline = time.monotonic() + 900
     while True:
-        phases = [
-            (each.get("status") or {}).get("phase") for each in client.list(*EXPERIMENT, namespace="scale")
-        ]
-        if phases.count("Running") == count:
+        found = [each.get("status") or {} for each in client.list(*EXPERIMENT, namespace="scale")]
+        if failed := [each["message"] for each in found if each.get("phase") == "Failed"]:
+            raise RuntimeError(failed[0])
+        running = sum(each.get("phase") == "Running" for each in found)
+        if running == count:
             return
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{phases.count('Running')} of {count} run")
+            raise TimeoutError(f"{running} of {count} run")
         time.sleep(1.0)
 
 

@@ -105,6 +105,9 @@ class DyingLoad:
     def poll(self) -> list[Path]:
         return []
 
+    def incidents(self) -> list[str]:
+        return []
+
     def stop(self) -> int:
         return 0
 
