@@ -52,7 +52,9 @@ def run(plane: control_plane.ControlPlane, folder: Path, count: int, chance: flo
     many = Many(cluster, count)
     many.create()
     begun = time.monotonic()
-    running = Running(plane, cluster, kubeconfig=proxy.kubeconfig, lease_duration=15, patience=0.5)
+    running = Running(
+        plane, cluster, kubeconfig=proxy.kubeconfig, lease_duration=15, patience=0.5, ready_timeout=60.0
+    )
     try:
         many.drive(1800, lambda sentence: print(sentence, flush=True))
     finally:
