@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
 from cluster.control_plane import ControlPlane
 
-_HOP = {"host", "connection", "transfer-encoding", "content-length", "content-encoding", "keep-alive"}
+_HOP = {"host", "connection", "transfer-encoding", "content-length", "keep-alive"}
 
 
 @dataclass(frozen=True)

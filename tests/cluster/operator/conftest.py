@@ -139,9 +139,14 @@ class Cluster:
 
 @pytest.fixture
 def cluster(experiments: Client, seldon_operator: SeldonOperator, namespace: str, tmp_path: Path) -> Cluster:
-    holdout = tmp_path / "holdout.parquet"
-    pq.write_table(pa.table({"x": list(range(4000)), "target": [0] * 4000}), holdout)
-    return Cluster(experiments, namespace, seldon_operator, tmp_path / "sources", holdout)
+    return Cluster(experiments, namespace, seldon_operator, tmp_path / "sources", write_holdout(tmp_path))
+
+
+def write_holdout(folder: Path) -> Path:
+    """Rows for a load that nobody drives: a plan counts them."""
+    file = folder / "holdout.parquet"
+    pq.write_table(pa.table({"x": list(range(4000)), "target": [0] * 4000}), file)
+    return file
 
 
 class Running:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -54,8 +54,12 @@ class Many:
                 source.bring(6, _EVIDENCE[kind])
                 source.bring(56, _EVIDENCE[kind])
 
-    def drive(self, timeout: float) -> None:
-        """Do to each what is to be done, until all have ended. Raises TimeoutError with the others."""
+    def drive(self, timeout: float, say: Callable[[str], None] = lambda _: None) -> None:
+        """Do to each what is to be done, until all have ended. Raises TimeoutError with the others.
+
+        say: told now and then how many have not.
+        """
+        told = time.monotonic()
         deadline = time.monotonic() + timeout
         done: set[str] = set()
         ended = threading.Event()
@@ -80,6 +84,9 @@ class Many:
                         self.cluster.annotate(
                             name, abort="true"
                         ) if kind == "aborted" else self.cluster.delete(name)
+                if time.monotonic() - told > 30:
+                    told = time.monotonic()
+                    say(f"{len(waiting)} of {self.count} go on, such as {self._standing(waiting[0])}")
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"{len(waiting)} have not ended: {waiting[:10]}")
                 with changed:
@@ -88,6 +95,10 @@ class Many:
             ended.set()
             watched.stop()
             graphs.stop()
+
+    def _standing(self, name: str) -> str:
+        found = (self.cluster.get(name) or {}).get("status") or {}
+        return f"{name}: {found.get('phase')}, {found.get('message')}"
 
     def troubles(self) -> list[str]:
         """All that is not as it should be, in words."""
@@ -116,10 +127,9 @@ class Many:
         ]
         found += [f"a lease is left: {name}" for name in leases if name != "fairtrial-operator"]
         for each in api.list("apps/v1", "Deployment", namespace=namespace):
-            labels = each["metadata"]["labels"]
-            kind = labels["seldon-deployment-id"].split("-")[0]
-            if labels["seldon-app"].rsplit("-", 1)[1] != ENDS[kind][1]:
-                found.append(f"an orphan is left: {each['metadata']['name']}")
+            called, of = each["metadata"]["name"], each["metadata"]["labels"]["seldon-deployment-id"]
+            if not called.startswith(f"{of}-{ENDS[of.split('-')[0]][1]}-"):
+                found.append(f"an orphan is left: {called}")
         return found
 
     def _of_journal(self, name: str, journal: list[dict[str, Any]]) -> Iterator[str]:

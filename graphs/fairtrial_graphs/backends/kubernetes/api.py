@@ -6,6 +6,7 @@ are custom resources, for which it has none.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import time
@@ -221,7 +222,8 @@ class Watch:
 
     def stop(self) -> None:
         """End the iteration, from another thread."""
-        self._answer.shutdown()
+        with contextlib.suppress(ValueError):  # it has ended already
+            self._answer.shutdown()
 
 
 def _lines(answer: Any) -> Iterator[bytes]:
