@@ -170,7 +170,7 @@ def spec(cluster: Cluster) -> dict[str, object]:
                 "direction": "decrease",
                 "role": "guardrail",
                 "maxRegression": "50%",
-            },  # fmt: skip
+            },
         ],
         "analysis": {"lookInterval": f"{LOOK:g}s"},
     }

@@ -26,7 +26,9 @@ class Split:
     """The address that users call: traffic is divided there, and headers say who answered."""
 
     url: str
-    model: str  # name in the path; the proxy routes whatever the name
+    model: (
+        str  # name in the path; the proxy routes whatever the name. "" for none, as Seldon's executor wants
+    )
     share: float  # fraction of arrivals sent once through the split; the others are pairs
     arm_header: str = "x-fairtrial-arm"
     segment_header: str = "x-fairtrial-revision"

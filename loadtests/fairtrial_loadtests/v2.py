@@ -85,5 +85,6 @@ def get(who: str, url: str, path: str, *, headers: dict[str, str], timeout: floa
 
 
 def model_path(url: str, model: str) -> str:
-    """Path of the model's metadata below a base URL, which may have a path of its own."""
-    return f"{urlsplit(url).path.rstrip('/')}/v2/models/{quote(model, safe='')}"
+    """Path of the model's metadata below a base URL, which may have a path of its own; "" names no model."""
+    name = f"/{quote(model, safe='')}" if model else ""
+    return f"{urlsplit(url).path.rstrip('/')}/v2/models{name}"

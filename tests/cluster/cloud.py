@@ -65,6 +65,8 @@ class Cloud:
         _, kind, *rest = path.split("/")
         if kind == "gateway":
             namespace, name = rest[1], rest[2]
+            if "/".join(rest[3:]) != "v2/models/infer" and body:
+                return 404, {"error": "an arm's model has another name"}  # as Seldon's executor
             route = self._routes.get(namespace, name)
             if route is None:
                 return 404, {"error": "no route"}

@@ -36,7 +36,11 @@ def load_plan(experiment: Experiment, serving: Serving, folder: RunFolder) -> Lo
     requests = load.requests
     return LoadPlan(
         targets=tuple(Target(name, serving.arms[name].url, serving.arms[name].model) for name in arms),
-        split=Split(serving.url, experiment.metadata.name, load.split_share if load.paired else 1.0),
+        split=Split(
+            serving.url,
+            experiment.metadata.name if serving.names_model else "",
+            load.split_share if load.paired else 1.0,
+        ),
         arrivals=Arrivals(load.arrival_rate, load.process, load.max_duration),
         requests=Requests(
             data=experiment.folder.absolute() / requests.data,

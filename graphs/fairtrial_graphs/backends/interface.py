@@ -79,6 +79,9 @@ class Serving:
     arms: Mapping[str, ArmEndpoint]  # by predictor name
     revision: str
     namespace: str | None = None  # where it is on a cluster
+    #: Whether the split's paths name a model, whatever the name; otherwise it is /v2/models/infer, for
+    #: Seldon's executor hands on the name in the path, and each arm has another.
+    names_model: bool = True
 
 
 @dataclass(frozen=True)

@@ -245,7 +245,7 @@ class KubernetesBackend:
             for predictor in deployment.spec.predictors
         }
         split = self._addresses.of_split(deployment, self._route)
-        return Serving(split, arms, route.revision, self._namespace)
+        return Serving(split, arms, route.revision, self._namespace, names_model=False)
 
 
 @contextmanager
