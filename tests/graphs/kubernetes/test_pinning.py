@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairtrial_graphs.backends.kubernetes.pinning import pinned
+from fairtrial_graphs.backends.kubernetes.pinning import pinned, pinned_as_it_is
 
 
 def ports(predictor: dict[str, Any]) -> dict[str, dict[str, int]]:
@@ -45,3 +45,18 @@ def test_containers_of_one_predictor_do_not_share_ports_and_those_beside_the_gra
 def test_a_node_that_runs_elsewhere_gets_no_container():
     predictor = {"graph": {"name": "far", "endpoint": {"service_host": "far", "service_port": 80}}}
     assert pinned(predictor) == predictor
+
+
+def test_what_stands_keeps_the_ports_that_the_webhook_has_given_it():
+    metrics = {"name": "metrics", "containerPort": 6001}
+    found = {
+        "name": "v2",
+        "graph": {"name": "v2", "endpoint": {"httpPort": 9001, "grpcPort": 9501}},
+        "componentSpecs": [
+            {"spec": {"containers": [{"name": "v2", "ports": [metrics]}, {"name": "sidecar"}]}}
+        ],
+    }
+    served, sidecar = pinned_as_it_is(found)["componentSpecs"][0]["spec"]["containers"]
+    assert [port["containerPort"] for port in served["ports"]] == [6001, 9001, 9501]
+    assert sidecar == {"name": "sidecar"}
+    assert pinned_as_it_is(pinned_as_it_is(found)) == pinned_as_it_is(found)

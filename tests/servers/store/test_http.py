@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
 import logging
@@ -200,7 +201,7 @@ def test_credentials_are_taken_from_netrc(web, tmp_path):
 
 def tar(**files: bytes | str) -> bytes:
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as made:
+    with tarfile.open(fileobj=packed, mode="w") as made:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             if isinstance(content, str):
@@ -209,7 +210,7 @@ def tar(**files: bytes | str) -> bytes:
             else:
                 member.size = len(content)
                 made.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
+    return gzip.compress(packed.getvalue(), mtime=0)
 
 
 def zipped(*files: tuple[str, bytes]) -> bytes:

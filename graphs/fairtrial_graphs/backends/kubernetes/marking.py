@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairtrial_graphs.backends.kubernetes.drift import differences
-from fairtrial_graphs.backends.kubernetes.pinning import pinned
+from fairtrial_graphs.backends.kubernetes.pinning import pinned, pinned_as_it_is
 
 MARK = "fairtrial.dev/predictor"
 #: What may change without a new pod.
@@ -36,5 +36,6 @@ def _marked(predictor: Manifest, found: Mapping[str, Any] | None) -> Manifest:
     mark = hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()[:16]
     has = ((found or {}).get("annotations") or {}).get(MARK)
     if has is None and found is not None and not list(differences(lasting, found)):
-        return predictor  # made by another hand, and just as it is wanted
+        live = {key: predictor[key] for key in _LIVE if key in predictor}
+        return {**pinned_as_it_is(found), **live}  # made by another hand, and just as it is wanted
     return {**pinned(predictor), "annotations": {**(predictor.get("annotations") or {}), MARK: mark}}

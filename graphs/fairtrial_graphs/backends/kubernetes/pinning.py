@@ -8,7 +8,7 @@ own, and may as well begin at 9000.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fairtrial_graphs.seldon.rules.nodes import EXECUTOR_IMPLEMENTATIONS
@@ -31,13 +31,41 @@ def pinned(predictor: Manifest) -> Manifest:
     return {**predictor, "componentSpecs": components} if components else predictor
 
 
-def _nodes(node: Manifest) -> Iterator[Manifest]:
+def pinned_as_it_is(found: Mapping[str, Any]) -> Manifest:
+    """A predictor of the cluster as it stands, with the ports said that the webhook has given its nodes."""
+    given = {node["name"]: node.get("endpoint") or {} for node in _nodes(found["graph"])}
+    components: list[Manifest] = []
+    for component in found.get("componentSpecs") or ():
+        spec = component.get("spec") or {}
+        containers = [
+            _with_those(container, given.get(container["name"]) or {})
+            for container in spec.get("containers") or ()
+        ]
+        components.append(
+            {**component, "spec": {**spec, "containers": containers}} if containers else component
+        )
+    return {**found, "componentSpecs": components} if components else dict(found)
+
+
+def _with_those(container: Mapping[str, Any], endpoint: Mapping[str, Any]) -> Manifest:
+    there: list[Manifest] = [*(container.get("ports") or ())]
+    names = {port.get("name") for port in there}
+    # In the order in which Seldon Core adds them to the pod, which then stays what it is.
+    fresh = [
+        {"name": name, "containerPort": endpoint[field], "protocol": "TCP"}
+        for name, field in (("http", "httpPort"), ("grpc", "grpcPort"))
+        if name not in names and endpoint.get(field)
+    ]
+    return {**container, "ports": [*there, *fresh]} if fresh else dict(container)
+
+
+def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield node
     for child in node.get("children") or ():
         yield from _nodes(child)
 
 
-def _is_prepackaged(node: Manifest) -> bool:
+def _is_prepackaged(node: Mapping[str, Any]) -> bool:
     """Whether the webhook makes its container, from `predictor_servers`."""
     said = node.get("implementation")
     return bool(said) and said not in EXECUTOR_IMPLEMENTATIONS and said != "UNKNOWN_IMPLEMENTATION"
@@ -56,7 +84,7 @@ def _pin(components: list[Manifest], node: str, number: int) -> bool:
     return False
 
 
-def _add(components: list[Manifest], node: Manifest, number: int) -> bool:
+def _add(components: list[Manifest], node: Mapping[str, Any], number: int) -> bool:
     """A container where the webhook would make one, in the first pod; it adds the image."""
     if not components:
         components.append({})
