@@ -4,7 +4,7 @@
 
 A real etcd and kube-apiserver, a stand-in for Seldon's operator, and a proxy that answers each request with
 409 (writes), 429 and 500, loses its answer after it was done, and cuts watches off, each with this chance. A
-sixth of the experiments each is better, worse, the same, never ready, aborted, deleted in the middle. Told
+sixth of the experiments each is better, worse, the same, crashing, aborted, deleted in the middle. Told
 are those that are not as they should be: their phase, who serves, effects made twice, a step back, leases,
 finalizers and Deployments that are left.
 """
@@ -53,7 +53,13 @@ def run(plane: control_plane.ControlPlane, folder: Path, count: int, chance: flo
     many.create()
     begun = time.monotonic()
     running = Running(
-        plane, cluster, kubeconfig=proxy.kubeconfig, lease_duration=15, patience=0.5, ready_timeout=60.0
+        plane,
+        cluster,
+        kubeconfig=proxy.kubeconfig,
+        lease_duration=15,
+        patience=0.5,
+        ready_timeout=600.0,
+        unready_limit=2.0,
     )
     try:
         many.drive(1800, lambda sentence: print(sentence, flush=True))

@@ -37,6 +37,13 @@ class Many:
     splits: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     """By experiment, the percentages of the candidate that were applied, in order."""
 
+    def __post_init__(self) -> None:
+        self._done: dict[str, Callable[[str], None]] = {
+            "crashing": lambda name: self.cluster.unhealthy("v2", name),
+            "aborted": lambda name: self.cluster.annotate(name, abort="true"),
+            "deleted": self.cluster.delete,
+        }
+
     def names(self) -> Iterator[tuple[str, str]]:
         """(name, what is done to it)"""
         kinds = list(ENDS)
@@ -46,8 +53,6 @@ class Many:
 
     def create(self) -> None:
         for name, kind in self.names():
-            if kind == "crashing":
-                self.cluster.unhealthy("v2", name)
             self.cluster.create(name)
             source = self.cluster.source(name)
             if kind in _EVIDENCE:
@@ -79,11 +84,9 @@ class Many:
             while waiting := [name for name, kind in self.names() if not self._is_over(watched, name, kind)]:
                 for name, kind in self.names():
                     running = (seen.get(name) or {}).get("status", {}).get("phase") == "Running"
-                    if running and name not in done and kind in ("aborted", "deleted"):
+                    if running and name not in done and kind in self._done:
                         done.add(name)
-                        self.cluster.annotate(
-                            name, abort="true"
-                        ) if kind == "aborted" else self.cluster.delete(name)
+                        self._done[kind](name)
                 if time.monotonic() - told > 30:
                     told = time.monotonic()
                     say(f"{len(waiting)} of {self.count} go on, such as {self._standing(waiting[0])}")

@@ -21,7 +21,14 @@ def test_experiments_come_to_their_ends_through_faults(
     proxy.start()
     many = Many(cluster, 12)
     many.create()
-    running = Running(control_plane, cluster, kubeconfig=proxy.kubeconfig, lease_duration=15)
+    running = Running(
+        control_plane,
+        cluster,
+        kubeconfig=proxy.kubeconfig,
+        lease_duration=15,
+        ready_timeout=60.0,
+        unready_limit=2.0,
+    )
     try:
         many.drive(timeout=90)
     finally:
