@@ -139,7 +139,10 @@ class Supervisor:
 
     def _decide(self, key: Key) -> None:
         resource = self._seen.get(key)
-        if resource is None or key in self._runs or not self._services.leading():
+        if resource is None or key in self._runs:
+            return
+        if not self._services.leading():  # it may be again: a lease that is renewed late is not lost
+            self._again(key, _AGAIN)
             return
         if _is_open(resource):
             self._resume(resource)
