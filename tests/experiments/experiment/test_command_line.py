@@ -59,7 +59,7 @@ def test_help_imports_no_verb_and_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verbs_line_in_the_listing_is_its_own_help(verb: str) -> None:
-    command = importlib.import_module(f"fairtrial.cli.{verb}").command
+    command = importlib.import_module(f"fairtrial.cli.{verb.replace('-', '_')}").command
     assert command.name == verb
     assert command.get_short_help_str(limit=200)
     result = CliRunner().invoke(cli, [verb, "--help"])
