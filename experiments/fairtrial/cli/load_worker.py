@@ -9,6 +9,7 @@ import click
 from fairtrial_loadtests.crew import TOKEN, read_address
 from fairtrial_loadtests.errors import BadLoadError
 
+from fairtrial.cli.output import as_json, output_option, print_json
 from fairtrial.errors import ExitCode, UsageError
 
 
@@ -20,6 +21,7 @@ from fairtrial.errors import ExitCode, UsageError
     help="Where `fairtrial run --expect-workers` listens.",
 )
 @click.option("--name", help="What incidents call this worker.  [default: the machine's name]")
+@output_option
 def command(master: str, name: str | None) -> ExitCode:
     """Send a share of the load of `fairtrial run --expect-workers N --bind HOST:PORT` on another machine.
 
@@ -33,6 +35,9 @@ def command(master: str, name: str | None) -> ExitCode:
         raise UsageError(str(error)) from error
     if not address.is_of_this_machine_only and not os.environ.get(TOKEN):
         raise UsageError(f"{TOKEN} is not set: give it the text that it has where the run is")
+    if as_json():
+        print_json({"master": str(address), "name": name})
+        sys.stdout.flush()  # this process is about to be another
     named = ["--name", name] if name else []
     # The load is a process of its own: gevent patches the one it is in.
     program = [sys.executable, "-m", "fairtrial_loadtests.member", "--master", str(address), *named]
