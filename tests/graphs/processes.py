@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -18,6 +19,11 @@ def until(condition: Callable[[], bool], timeout: float, what: str) -> None:
 
 def descendants(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
+
+
+def started_since(before: list[psutil.Process]) -> list[psutil.Process]:
+    """Children of this process that were not there before: other tests' servers may be."""
+    return [process for process in descendants(os.getpid()) if process not in before]
 
 
 def called(processes: list[psutil.Process], word: str) -> psutil.Process:

@@ -16,7 +16,7 @@ from fairtrial_graphs.backends.interface import NotReady, Route
 from fairtrial_graphs.backends.local import LocalBackend
 from fairtrial_graphs.backends.local.process import GuardedProcess
 from fairtrial_graphs.build import Arm, build
-from graphs.processes import await_end, descendants, has_ended, until
+from graphs.processes import await_end, descendants, has_ended, started_since, until
 from graphs.standin import launcher
 
 CONTROLLER = Path(__file__).with_name("controller.py")
@@ -81,9 +81,10 @@ def test_the_command_of_a_killed_guard_ends_at_once(tmp_path: Path):
 
 
 def test_close_is_quick_and_can_be_repeated(tmp_path: Path):
+    before = descendants(os.getpid())
     backend = LocalBackend(tmp_path, launcher)
     backend.apply(build("d", [Arm("v1", "m", "I"), Arm("v2", "m", "I")]), Route("r"), lambda _: None)
-    started = descendants(os.getpid())
+    started = started_since(before)
     begun = time.monotonic()
     backend.close()
     assert time.monotonic() - begun < 2
