@@ -47,18 +47,11 @@ class Feed(Protocol):
 FeedFactory = Callable[[Plan, RunFolder, RunJournal, Clock], Feed]
 
 
-class WatchedLoad:
-    """Tells whether observations come in, as a load is polled."""
+class _Around:
+    """A load around another, which does the work."""
 
-    def __init__(
-        self, load: StartableLoad, tell: TellEvidence, now: Callable[[], float], quiet_limit: float
-    ) -> None:
-        """quiet_limit: seconds without observations after which it is told that none come."""
+    def __init__(self, load: StartableLoad) -> None:
         self._load = load
-        self._tell = tell
-        self._now = now
-        self._quiet_limit = quiet_limit
-        self._last_seen = now()
 
     def start(self) -> None:
         self._load.start()
@@ -75,6 +68,26 @@ class WatchedLoad:
     def error(self) -> str:
         return self._load.error
 
+    def incidents(self) -> Sequence[str]:
+        return self._load.incidents()
+
+    def stop(self) -> int:
+        return self._load.stop()
+
+
+class WatchedLoad(_Around):
+    """Tells whether observations come in, as a load is polled."""
+
+    def __init__(
+        self, load: StartableLoad, tell: TellEvidence, now: Callable[[], float], quiet_limit: float
+    ) -> None:
+        """quiet_limit: seconds without observations after which it is told that none come."""
+        super().__init__(load)
+        self._tell = tell
+        self._now = now
+        self._quiet_limit = quiet_limit
+        self._last_seen = now()
+
     def poll(self) -> Sequence[Path]:
         parts = self._load.poll()
         now = self._now()
@@ -88,40 +101,23 @@ class WatchedLoad:
             self._tell(False, "NoEvidence", f"{quiet}; the run waits for some")
         return parts
 
-    def incidents(self) -> Sequence[str]:
-        return self._load.incidents()
 
-    def stop(self) -> int:
-        return self._load.stop()
-
-
-class PatientLoad:
+class PatientLoad(_Around):
     """A load that is begun again when it dies: its source may be away, and the run waits for it."""
 
     def __init__(
         self, plan: LoadPlan, new_load: Callable[[LoadPlan], StartableLoad], now: Callable[[], float]
     ) -> None:
+        super().__init__(new_load(plan))
         self._plan = plan
         self._new_load = new_load
         self._now = now
-        self._load = new_load(plan)
         self._deaths = 0
         self._again_at: float | None = None
-
-    def start(self) -> None:
-        self._load.start()
 
     @property
     def alive(self) -> bool:
         return self._load.alive or self._load.returncode not in _FINAL
-
-    @property
-    def returncode(self) -> int | None:
-        return self._load.returncode
-
-    @property
-    def error(self) -> str:
-        return self._load.error
 
     def poll(self) -> Sequence[Path]:
         dead = not self._load.alive and self._load.returncode not in _FINAL
@@ -131,12 +127,6 @@ class PatientLoad:
         if dead:
             self._mend(self._now())
         return parts
-
-    def incidents(self) -> Sequence[str]:
-        return self._load.incidents()
-
-    def stop(self) -> int:
-        return self._load.stop()
 
     def _mend(self, now: float) -> None:
         if self._again_at is None:
