@@ -447,15 +447,14 @@ def files(marker: Path) -> dict[str, bytes | dict[str, bytes]]:
     return found
 
 
-def bombs() -> dict[str, bytes]:
-    """Small files that unfold to much."""
-    return {
-        "bomb.pkl.gz": gzip.compress(BOOM * 4),
-        "bomb.tar.xz": tarred(("zeros", BOOM * 2), mode="w:xz"),
-        "bomb.zip": zipped(*((f"zeros-{number}", BOOM) for number in range(4))),
-        "bomb-in-bomb.zip": zipped(("a.gz", gzip.compress(BOOM * 4))),
-        "bomb.joblib": zlib.compress(b"\x80\x04B" + struct.pack("<I", 4 * len(BOOM)) + BOOM * 4 + b"."),
-    }
+#: Small files that unfold to much; each takes a second or two to make.
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "bomb.pkl.gz": lambda: gzip.compress(BOOM * 4),
+    "bomb.tar.xz": lambda: tarred(("zeros", BOOM * 2), mode="w:xz"),
+    "bomb.zip": lambda: zipped(*((f"zeros-{number}", BOOM) for number in range(4))),
+    "bomb-in-bomb.zip": lambda: zipped(("a.gz", gzip.compress(BOOM * 4))),
+    "bomb.joblib": lambda: zlib.compress(b"\x80\x04B" + struct.pack("<I", 4 * len(BOOM)) + BOOM * 4 + b"."),
+}
 
 
 def write(folder: Path, marker: Path) -> dict[str, Path]:

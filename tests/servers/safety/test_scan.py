@@ -71,10 +71,10 @@ def test_the_hostile_files_are_what_they_say(written, marker, name, loader):
     marker.unlink()
 
 
-@pytest.mark.parametrize("name", hostile.bombs())
+@pytest.mark.parametrize("name", hostile.BOMBS)
 def test_bombs_are_refused_at_the_limit(tmp_path, monkeypatch, name):
     monkeypatch.setattr(content, "MAX_UNFOLDED", 100 << 20)
-    report = scan(put(tmp_path / name, hostile.bombs()[name]))
+    report = scan(put(tmp_path / name, hostile.BOMBS[name]()))
     assert "unfolds to more than 0.1 GiB" in str(report.findings[-1])
 
 
