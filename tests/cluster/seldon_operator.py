@@ -39,7 +39,10 @@ class Health(StrEnum):
 
 
 class SeldonOperator:
-    """Works in all namespaces of a server, in a thread of its own, from `start` to `stop`."""
+    """Works in all namespaces of a server, in a thread of its own, from `start` to `stop`.
+
+    What is there when it starts is no concern of its own.
+    """
 
     def __init__(self, client: Client, *, pods: bool = False) -> None:
         """pods: leave the status of Deployments to the controller manager."""
@@ -50,11 +53,14 @@ class SeldonOperator:
         self._waiting: set[Key] = set()
         self._lock = threading.Lock()
         self.failures: list[str] = []
+        self._others: set[str] = set()  # what other tests have left behind: uids
         self._deployments = Watched(client, "apps/v1", "Deployment", self._of_child)
         self._graphs = Watched(client, SELDON, "SeldonDeployment", self._of_graph)
         self._thread = threading.Thread(target=self._work, name="seldon operator", daemon=True)
 
     def start(self) -> None:
+        there, _ = self._client.listed(SELDON, "SeldonDeployment")
+        self._others = {each["metadata"]["uid"] for each in there}
         self._deployments.start()
         self._graphs.start()
         self._thread.start()
@@ -77,7 +83,8 @@ class SeldonOperator:
     # ---- what is to be done
 
     def _of_graph(self, graph: Object) -> None:
-        self._enqueue(key_of(graph))
+        if graph["metadata"]["uid"] not in self._others:
+            self._enqueue(key_of(graph))
 
     def _of_child(self, child: Object) -> None:
         if name := child["metadata"].get("labels", {}).get(ID):
@@ -96,6 +103,8 @@ class SeldonOperator:
                 self._waiting.discard(key)
             graph = self._graphs.get(*key)
             if graph is None or graph["metadata"].get("deletionTimestamp"):
+                continue
+            if graph["metadata"]["uid"] in self._others:
                 continue
             try:
                 self._reconcile(graph)

@@ -35,4 +35,4 @@ def test_experiments_come_to_their_ends_through_faults(
         running.stop()
         proxy.stop()
     assert many.troubles() == []
-    assert min(proxy.faulted.values()) > 3
+    assert min(proxy.faulted.values()) > 0
