@@ -13,8 +13,8 @@ _ARENAS = 2
 def share_arenas() -> None:
     """Have all threads of this process allocate from the same few places.
 
-    glibc keeps eight arenas for each core and Arrow's own pool one for each thread, and what is free in one is
-    of no use to the others: with 250 runs that was more than half of the operator's memory
+    glibc keeps eight arenas for each core and Arrow's own pool one for each thread, and what is free in one
+    is of no use to the others: with 250 runs that was more than half of the operator's memory
     (benchmarks/operator_scale.py). Where there is no glibc nothing is changed but Arrow's pool.
     """
     pa.set_memory_pool(pa.system_memory_pool())
