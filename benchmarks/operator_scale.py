@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -129,7 +130,8 @@ def measure(plane: control_plane.ControlPlane, folder: Path, counts: Sequence[in
     proxy.start()
     cluster = Cluster(client, "scale", seldon, folder / "sources", write_holdout(folder))
     command = [sys.executable, "-W", "ignore", __file__, "--operate", str(proxy.kubeconfig)]
-    operator = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}  # the chart's
+    operator = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
     process = psutil.Process(operator.pid)
     print("experiments   memory MB   requests a minute, of each   processor ms a minute, of each")
     try:

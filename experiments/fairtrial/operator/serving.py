@@ -28,7 +28,6 @@ from fairtrial.operator.events import Events
 from fairtrial.operator.feed import FeedFactory
 from fairtrial.operator.health import HealthServer
 from fairtrial.operator.lease import Leadership
-from fairtrial.operator.memory import share_arenas
 from fairtrial.operator.readiness import down_arms
 from fairtrial.operator.resource import EXPERIMENT
 from fairtrial.operator.services import Services
@@ -62,7 +61,6 @@ def serve(options: Options, new_feed: FeedFactory, ended: threading.Event | None
 
     new_feed: where a run's observations come from.
     """
-    share_arenas()
     ended = ended or threading.Event()
     identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}-{secrets.token_hex(4)}"
     try:
