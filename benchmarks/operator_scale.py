@@ -130,8 +130,8 @@ def measure(plane: control_plane.ControlPlane, folder: Path, counts: Sequence[in
     proxy.start()
     cluster = Cluster(client, "scale", seldon, folder / "sources", write_holdout(folder))
     command = [sys.executable, "-W", "ignore", __file__, "--operate", str(proxy.kubeconfig)]
-    environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}  # the chart's
-    operator = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+    charts = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    operator = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, **charts})
     process = psutil.Process(operator.pid)
     print("experiments   memory MB   requests a minute, of each   processor ms a minute, of each")
     try:
