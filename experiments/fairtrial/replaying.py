@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from fairtrial.controller.segments import labelled
@@ -72,7 +73,7 @@ class Replay:
 def replay(folder: RunFolder, journal: Journal, plan: Plan) -> Replay:
     """Judge the run's observations again. Raises UsageError if they cannot be read."""
     then = [entry.body["verdict"] for entry in journal.entries(Kind.LOOK)]
-    effects = journal.entries(Kind.DONE, Kind.INTENDED)
+    effects = cache(lambda: journal.entries(Kind.DONE, Kind.INTENDED))
     observed = (labelled(batch, effects) for batch in PartsFolder(folder.observations).batches())
     judged = judge_stream(plan.claims, observed)
     now = [verdict_to_dict(verdict) for judgement in judged for verdict in judgement.verdicts]

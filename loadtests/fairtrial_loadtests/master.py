@@ -22,6 +22,7 @@ from pathlib import Path
 
 from fairtrial_loadtests.children import Children
 from fairtrial_loadtests.crew import TOKEN, Address, Crew, read_address
+from fairtrial_loadtests.ending import NOT_WRITTEN, exit_code_of
 from fairtrial_loadtests.errors import ExitCode, LoadError
 from fairtrial_loadtests.incidents import beside, tell
 from fairtrial_loadtests.plan import LoadPlan, read_plan
@@ -39,17 +40,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--workers", type=int, required=True, help="How many send.")
     parser.add_argument("--bind", metavar="HOST:PORT", help="Wait there for workers from elsewhere.")
     options = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
         crew = Crew(options.workers, read_address(options.bind) if options.bind else None)
         crew.check()
         _run(options.plan, crew, stopped_early=early)
-    except LoadError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        print(f"The load's observations cannot be written: {error}.", file=sys.stderr)
-        return ExitCode.FAILED
-    return ExitCode.DONE
+
+    return exit_code_of(work, NOT_WRITTEN)
 
 
 def _run(plan_file: Path, crew: Crew, *, stopped_early: list[int]) -> None:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from fairtrial_loadtests.crew import TOKEN, Address, read_address
+from fairtrial_loadtests.ending import exit_code_of
 from fairtrial_loadtests.errors import ExitCode, LoadError, UnreachableError
 
 
@@ -26,17 +27,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--name", default=platform.node(), help="What the master calls this worker.")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN if options.child else signal.SIG_DFL)
-    try:
+
+    def work() -> ExitCode:
         return _serve(read_address(options.master) if options.master else None, options.name)
-    except LoadError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        print(f"The load worker cannot go on: {error}.", file=sys.stderr)
-        return ExitCode.FAILED
+
+    return exit_code_of(work, "The load worker cannot go on")
 
 
-def _serve(given: Address | None, name: str) -> int:
+def _serve(given: Address | None, name: str) -> ExitCode:
     """Serve the master at the given address or, as a child, at the one that its parent writes."""
     parent = os.getppid()
     child = given is None

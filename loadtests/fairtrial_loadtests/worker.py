@@ -15,7 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairtrial_loadtests.errors import BadLoadError, ExitCode, LoadError
+from fairtrial_loadtests.ending import NOT_WRITTEN, exit_code_of
+from fairtrial_loadtests.errors import BadLoadError, LoadError
 from fairtrial_loadtests.incidents import beside, tell
 from fairtrial_loadtests.plan import LoadPlan, read_plan
 
@@ -25,18 +26,14 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the controller
     early: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
-    try:
+
+    def work() -> None:
         if len(arguments) != 1:
             raise BadLoadError("usage: python -m fairtrial_loadtests.worker PLAN.json")
         plan_file = Path(arguments[0])
         _run(read_plan(plan_file), beside(plan_file), stopped_early=early)
-    except LoadError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        print(f"The load's observations cannot be written: {error}.", file=sys.stderr)
-        return ExitCode.FAILED
-    return ExitCode.DONE
+
+    return exit_code_of(work, NOT_WRITTEN)
 
 
 def _run(plan: LoadPlan, incidents: Path, *, stopped_early: list[int]) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from fairtrial.cli.options import together
 from fairtrial.controller.placing import Cluster
 from fairtrial.errors import UsageError
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-_OPTIONS = (
+#: The verb makes a `Cluster` of their values by `cluster_of`.
+cluster_options = together(
     click.option(
         "--backend",
         type=click.Choice(["local", "kubernetes"]),
@@ -54,13 +53,6 @@ _OPTIONS = (
     ),
     click.option("--take-over", is_flag=True, help="Take what others have set there, or another run holds."),
 )
-
-
-def cluster_options(callback: _F) -> _F:
-    """Add them; the verb makes a `Cluster` of their values by `cluster_of`."""
-    for option in reversed(_OPTIONS):
-        callback = option(callback)
-    return callback
 
 
 def cluster_of(

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
-from typing import Any, TypeVar
 
 import click
 from fairtrial_loadtests.crew import TOKEN, Crew, read_address
 from fairtrial_loadtests.errors import BadLoadError
 
+from fairtrial.cli.options import together
 from fairtrial.errors import UsageError
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-_OPTIONS = (
+#: The verb makes a `Crew` of their values by `crew_of`.
+crew_options = together(
     click.option(
         "--workers", type=click.IntRange(1), metavar="N", help="Processes that send the load.  [default: 1]"
     ),
@@ -27,13 +25,6 @@ _OPTIONS = (
     ),
     click.option("--bind", metavar="HOST:PORT", help="Where those workers reach this machine."),
 )
-
-
-def crew_options(callback: _F) -> _F:
-    """Add them; the verb makes a `Crew` of their values by `crew_of`."""
-    for option in reversed(_OPTIONS):
-        callback = option(callback)
-    return callback
 
 
 def let_token_be() -> None:

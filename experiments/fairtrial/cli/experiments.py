@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
+from fairtrial.cli.options import together
 from fairtrial.cli.output import as_json, print_json, say
 from fairtrial.errors import UsageError
 
 if TYPE_CHECKING:
     from fairtrial.operator.asking import Asking
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-_OPTIONS = (
+experiment_options = together(
     click.option("--namespace", "-n", help="Of an Experiment on a cluster; its name is the argument then."),
     click.option("--context", help="Of the kubeconfig, for an Experiment on a cluster."),
     click.option(
         "--kubeconfig", type=click.Path(path_type=Path), help="[default: KUBECONFIG, or ~/.kube/config]"
     ),
 )
-
-
-def experiment_options(callback: _F) -> _F:
-    for option in reversed(_OPTIONS):
-        callback = option(callback)
-    return callback
 
 
 def is_on_cluster(namespace: str | None, context: str | None, kubeconfig: Path | None) -> bool:

@@ -16,9 +16,9 @@ from fairtrial.experiment.model import Experiment
 from fairtrial.journal.folder import RunFolder
 
 
-def check_load_pods(cluster: Cluster | None, crew: Crew, experiment: Experiment) -> None:
+def check_load_pods(cluster: Cluster, crew: Crew, experiment: Experiment) -> None:
     """Raises UsageError for what no pods can send, or cannot reach."""
-    if cluster is None or cluster.load_image is None:
+    if cluster.load_image is None:
         return
     if experiment.spec.traffic.live is not None:
         raise UsageError("--load-image: traffic.live is sent by users, and by nobody else")

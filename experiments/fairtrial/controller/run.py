@@ -292,7 +292,7 @@ class Controller:
         return None
 
     def _labelled(self, observations: Tabular) -> Tabular:
-        return labelled(observations, self._journal.entries(Kind.DONE, Kind.INTENDED))
+        return labelled(observations, lambda: self._journal.entries(Kind.DONE, Kind.INTENDED))
 
     def _record(self, verdict: Verdict) -> bool:
         """Journal a look; False if an earlier process had. Raises JournalError if it saw another verdict."""

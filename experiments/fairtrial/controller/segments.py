@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -36,8 +36,10 @@ class Segments:
         return [labels[place] for place in np.searchsorted(self._starts, times, side="right").tolist()]
 
 
-def labelled(observations: Tabular, entries: Iterable[Entry]) -> Tabular:
+def labelled(observations: Tabular, entries: Callable[[], Iterable[Entry]]) -> Tabular:
     """Observations with a label for requests through a split whose answers carry none, as those of Istio's.
+
+    entries: the journal's, asked for only where there are such requests.
 
     The journal only ever grows at times after what was observed by then, so that these labels never change.
     """
@@ -49,5 +51,5 @@ def labelled(observations: Tabular, entries: Iterable[Entry]) -> Tabular:
     if not unlabelled.any():
         return observations
     times = np.array(observations["time"].to_pylist(), np.float64)[unlabelled]
-    said[unlabelled] = [label or "" for label in Segments(entries).at(times)]
+    said[unlabelled] = [label or "" for label in Segments(entries()).at(times)]
     return observations.set_column(at, "segment", pa.array(said.tolist(), pa.string()))

@@ -81,6 +81,7 @@ def start(
     check_measured(parsed)
     check_notifiers(parsed)
     if options.cluster is not None:
+        check_load_pods(options.cluster, options.crew, parsed)
         check_fetchable(plan)
         models = models_named(plan.deployment)
     else:
@@ -129,6 +130,8 @@ def resume(
         cluster = placed_in(_started(folder, journal), take_over=options.take_over)
         if cluster is None:
             models_of(plan.deployment, plan.models)
+        else:
+            check_load_pods(cluster, options.crew, plan.experiment)
         journal.append(Kind.RESUMED, {"versions": versions()})
         _run(plan, folder, journal, options, cluster, console, clock)
     return folder
@@ -172,7 +175,6 @@ def _run(
     new_console: ConsoleFactory,
     clock: Clock,
 ) -> None:
-    check_load_pods(cluster, options.crew, plan.experiment)
     with (
         opened_backend(cluster, plan, folder, options.port) as backend,
         load_pods(cluster, options.crew, plan.experiment, folder),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fairtrial_graphs.backends.kubernetes.kinds import DEPLOYMENT, POD
 from fairtrial_graphs.backends.kubernetes.observer import Observer
-from fairtrial_graphs.backends.kubernetes.readiness import deployments_of, pod_troubles
+from fairtrial_graphs.backends.kubernetes.readiness import deployments_of, pod_troubles, pods_of
 
 
 def down_arms(observer: Observer, namespace: str, deployment: str, arms: Sequence[str]) -> dict[str, str]:
@@ -17,11 +17,7 @@ def down_arms(observer: Observer, namespace: str, deployment: str, arms: Sequenc
         for child in its:
             status = child.get("status") or {}
             if child["spec"].get("replicas", 1) and not status.get("readyReplicas"):
-                apps = child["metadata"]["name"]
-                pods = [
-                    pod
-                    for pod in observer.of_deployment(POD, namespace, deployment)
-                    if (pod["metadata"].get("labels") or {}).get("app") == apps
-                ]
-                found[arm] = "; ".join(pod_troubles(pods)) or f"none of the pods of {apps} is ready"
+                pods = pods_of([child], observer.of_deployment(POD, namespace, deployment))
+                called = child["metadata"]["name"]
+                found[arm] = "; ".join(pod_troubles(pods)) or f"none of the pods of {called} is ready"
     return found

@@ -24,8 +24,12 @@ class Routed:
 
 def service_name(deployment: SeldonDeployment, predictor: Predictor) -> str:
     """The Service of one predictor."""
-    said = (predictor.annotations or {}).get("seldon.io/svc-name")
-    name = f"{deployment.metadata.name}-{predictor.name}"
+    return service_called(f"{deployment.metadata.name}-{predictor.name}", predictor.annotations)
+
+
+def service_called(name: str, annotations: Mapping[str, str] | None) -> str:
+    """What Seldon Core calls the Service of a predictor whose name is `<deployment>-<predictor>`."""
+    said = (annotations or {}).get("seldon.io/svc-name")
     if said is not None:
         return said
     if len(name) > LONGEST_NAME:

@@ -18,6 +18,10 @@ ENTRIES = [
 ]
 
 
+def entries() -> list[Entry]:
+    return ENTRIES
+
+
 def observed(*segments: str | None, arm: str = "v1") -> Any:
     times = [15.0, 21.0, 30.0, 45.0, 51.0, 60.0]
     return pa.record_batch(
@@ -35,14 +39,28 @@ def test_nothing_is_said_while_the_split_changes_nor_just_after():
 
 
 def test_answers_of_a_split_that_do_not_say_are_labelled_by_the_journal():
-    assert labelled(observed(""), ENTRIES)["segment"].to_pylist() == ["", "", "step-1", "", "", "step-2"]
+    assert labelled(observed(""), entries)["segment"].to_pylist() == [
+        "",
+        "",
+        "step-1",
+        "",
+        "",
+        "step-2",
+    ]
 
 
 def test_what_an_answer_says_stands_and_so_does_what_was_sent_straight_to_an_arm():
     said = observed("mine", None, "", "mine", None, "")
-    assert labelled(said, ENTRIES)["segment"].to_pylist() == ["mine", None, "step-1", "mine", None, "step-2"]
+    assert labelled(said, entries)["segment"].to_pylist() == [
+        "mine",
+        None,
+        "step-1",
+        "mine",
+        None,
+        "step-2",
+    ]
 
 
 def test_who_did_not_answer_is_nobodys_and_has_no_label():
     silent = observed("", arm="")
-    assert labelled(silent, ENTRIES)["segment"].to_pylist() == [""] * 6
+    assert labelled(silent, entries)["segment"].to_pylist() == [""] * 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,40 +13,28 @@ from pathlib import Path
 
 import pytest
 from experiments.listener import listening
+from experiments.run_texts import QUICK
 from experiments.runs import fairtrial, journal_of, only_run
 from fairtrial.journal.entries import Kind
-from fairtrial.projects.training import train
-from fairtrial.projects.writing import write_project
 
 pytestmark = pytest.mark.timeout(300)  # two runs on a busy machine
 
-_FILE = """
-apiVersion: fairtrial.dev/v1alpha1
-kind: Experiment
-metadata: {name: quick}
-spec:
-  baseline: {name: v1, modelUri: models/v1}
-  candidates: [{name: v2, modelUri: models/v2}]
-  strategy:
-    canary: {steps: [{setWeight: 10, minRequests: 20}, {setWeight: 50}]}
-  traffic:
-    loadTest: {arrivalRate: 150/s, maxDuration: 20s}
-  metrics:
-    - {name: accuracy, minEffect: 8pp}
-  analysis: {lookInterval: 500ms}
+_FILE = (
+    QUICK
+    + """\
   notifications:
     - {webhookFrom: {env: HOOK}}
     - {webhook: "http://127.0.0.1:9/", events: [verdict]}
   tracking: {mlflow: {trackingUri: "http://127.0.0.1:9"}}
 """
+)
 _KILLED = Path(__file__).parents[1] / "controller" / "killed.py"
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(trained: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "project"
-    write_project("better", folder)
-    train(folder, print)
+    shutil.copytree(trained, folder)
     (folder / "experiment.yaml").write_text(_FILE)
     return folder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,6 @@ import pytest
 from experiments.runs import assert_no_orphans, fairtrial, journal_of, only_run
 from fairtrial.errors import NotReadyError
 from fairtrial.journal.entries import Effect, Kind
-from fairtrial.projects.training import train
-from fairtrial.projects.writing import write_project
 from fairtrial.registry.mlflow import MlflowRegistry
 from mlflow import MlflowClient
 
@@ -36,10 +35,9 @@ _KILLED = Path(__file__).parents[1] / "controller" / "killed.py"
 
 
 @pytest.fixture
-def project(tmp_path: Path, mlflow_server: str, request: pytest.FixtureRequest) -> Path:
+def project(trained: Path, tmp_path: Path, mlflow_server: str, request: pytest.FixtureRequest) -> Path:
     folder = tmp_path / "project"
-    write_project("better", folder)
-    train(folder, print)
+    shutil.copytree(trained, folder)
     text = _FILE.replace("NAME", request.node.name).replace("URL", mlflow_server)
     (folder / "experiment.yaml").write_text(text)
     return folder

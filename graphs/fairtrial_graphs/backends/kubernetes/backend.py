@@ -149,24 +149,24 @@ class KubernetesBackend:
             self._await(vigil, lambda: self._standing.unready(wanted), progress)
             grow = []
         # A route of our own goes to what is ready, before what is no longer wanted is removed.
-        if not grow:
-            self._put_all(resources)
-        self._put(vigil, wanted)
+        if found is not None and not grow:
+            self._put_all(resources, found)
+        stands = self._put(vigil, wanted)
         self._await(vigil, lambda: self._standing.unready(wanted), progress)
         if grow:
-            self._put_all(resources)
+            self._put_all(resources, stands)
         self._await(vigil, lambda: self._standing.unsettled(wanted), progress)
 
-    def _put(self, vigil: Vigil, wanted: Object) -> None:
+    def _put(self, vigil: Vigil, wanted: Object) -> Object:
         stands = self._api.apply(SELDON_DEPLOYMENT, wanted, force=self._may_force(vigil))
         vigil.remember(wanted, stands)
+        return stands
 
     def _may_force(self, vigil: Vigil) -> bool:
         return self._take_over and not vigil.begun
 
-    def _put_all(self, resources: Sequence[Mapping[str, Any]]) -> None:
+    def _put_all(self, resources: Sequence[Mapping[str, Any]], owner: Object) -> None:
         """Routes of our own. The cluster removes them with the deployment that they belong to."""
-        owner = self._api.get(SELDON_DEPLOYMENT, *self._held) if resources else None
         for resource in resources:
             manifest = owned(resource, self._namespace, owner)
             self._api.apply(kind_of(resource["kind"]), manifest, force=self._take_over)

@@ -8,6 +8,7 @@ from typing import Any
 from fairtrial_graphs.backends.interface import NotReady
 from fairtrial_graphs.backends.kubernetes.drift import differences
 from fairtrial_graphs.backends.kubernetes.kinds import SELDON_DEPLOYMENT
+from fairtrial_graphs.routes.routed import service_called
 from fairtrial_graphs.seldon.types import SeldonDeployment
 
 Object = dict[str, Any]
@@ -51,16 +52,15 @@ def in_namespace(deployment: SeldonDeployment, namespace: str) -> SeldonDeployme
     return deployment.model_copy(update={"metadata": metadata})
 
 
-def owned(resource: Mapping[str, Any], namespace: str, owner: Mapping[str, Any] | None) -> Object:
-    metadata: Object = {**resource["metadata"], "namespace": namespace}
-    if owner is not None:
-        reference = {
-            "apiVersion": SELDON_DEPLOYMENT.api_version,
-            "kind": SELDON_DEPLOYMENT.name,
-            "name": owner["metadata"]["name"],
-            "uid": owner["metadata"]["uid"],
-        }
-        metadata["ownerReferences"] = [reference]
+def owned(resource: Mapping[str, Any], namespace: str, owner: Mapping[str, Any]) -> Object:
+    """The resource in this namespace, removed by the cluster with the SeldonDeployment `owner`."""
+    reference = {
+        "apiVersion": SELDON_DEPLOYMENT.api_version,
+        "kind": SELDON_DEPLOYMENT.name,
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+    }
+    metadata = {**resource["metadata"], "namespace": namespace, "ownerReferences": [reference]}
     return {**resource, "metadata": metadata}
 
 
@@ -71,5 +71,5 @@ def where(manifest: Mapping[str, Any]) -> tuple[str, str]:
 
 def service(manifest: Mapping[str, Any], predictor: Mapping[str, Any]) -> str:
     """The name of a predictor's Service."""
-    said = (predictor.get("annotations") or {}).get("seldon.io/svc-name")
-    return said or f"{manifest['metadata']['name']}-{predictor['name']}"
+    name = f"{manifest['metadata']['name']}-{predictor['name']}"
+    return service_called(name, predictor.get("annotations"))

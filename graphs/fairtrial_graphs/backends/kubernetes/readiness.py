@@ -32,6 +32,12 @@ def deployments_of(
     return found
 
 
+def pods_of(deployments: Sequence[Manifest], pods: Sequence[Manifest]) -> list[Manifest]:
+    """Those of these Deployments, by the label that Seldon Core gives their pods."""
+    apps = {each["metadata"]["name"] for each in deployments}
+    return [each for each in pods if (each["metadata"].get("labels") or {}).get("app") in apps]
+
+
 def waiting(predictor: Manifest, deployments: Sequence[Manifest], has_service: bool) -> str | None:
     """What this predictor still waits for, in words; None if it is ready for traffic."""
     components = predictor.get("componentSpecs") or []

@@ -22,6 +22,7 @@ from fairtrial_graphs.backends.kubernetes.readiness import (
     deployments_of,
     has_failed,
     pod_troubles,
+    pods_of,
     waiting,
 )
 from fairtrial_graphs.backends.kubernetes.split import (
@@ -59,7 +60,8 @@ class Standing:
             why = waiting(predictor, deployments, has_service)
             if why is None:
                 continue
-            troubles = "; ".join(pod_troubles(self._pods(namespace, name, deployments)))
+            pods = pods_of(deployments, self._observer.of_deployment(POD, namespace, name))
+            troubles = "; ".join(pod_troubles(pods))
             sentence = f"{called}: {why}" + (f": {troubles}" if troubles else "")
             if has_failed(deployments):
                 raise NotReady(f"{sentence}; Kubernetes has given up on it", predictor=called)
@@ -77,9 +79,9 @@ class Standing:
         old = [each["metadata"]["name"] for each in there if each["metadata"]["name"] not in kept]
         return f"{', '.join(old)} is still there" if old else None
 
-    def is_served(self, wanted: Manifest, found: Object | None, resources: Sequence[Manifest]) -> bool:
+    def is_served(self, wanted: Manifest, found: Object, resources: Sequence[Manifest]) -> bool:
         """Whether nothing need be done: a resumed run asks this of what an earlier process has made."""
-        if found is None or list(differences(wanted["spec"], found["spec"])):
+        if list(differences(wanted["spec"], found["spec"])):
             return False
         for resource in resources:
             kind, name = kind_of(resource["kind"]), resource["metadata"]["name"]
@@ -93,9 +95,3 @@ class Standing:
         predictors = [each["name"] for each in wanted["spec"]["predictors"]]
         there = self._observer.of_deployment(DEPLOYMENT, namespace, name)
         return deployments_of(name, predictors, there)
-
-    def _pods(self, namespace: str, name: str, deployments: Sequence[Manifest]) -> list[Object]:
-        """Those of these Deployments, by the label that Seldon Core gives their pods."""
-        apps = {each["metadata"]["name"] for each in deployments}
-        pods = self._observer.of_deployment(POD, namespace, name)
-        return [each for each in pods if each["metadata"]["labels"].get("app") in apps]
