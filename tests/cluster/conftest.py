@@ -43,14 +43,16 @@ def control_plane(
         yield plane
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def controller_manager(
-    pytestconfig: pytest.Config, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+    pytestconfig: pytest.Config, control_plane: ControlPlane, tmp_path: Path
 ) -> Iterator[None]:
-    """A real kube-controller-manager, which does what the API server alone does not."""
+    """A real kube-controller-manager, which does what the API server alone does not.
+
+    It ends with its test: it would write the status of the Deployments in which a stand-in says what is ready.
+    """
     program = _program(pytestconfig, "controller_manager")
-    folder = tmp_path_factory.mktemp("controller-manager")
-    with starting.controller_manager(program, control_plane, folder):
+    with starting.controller_manager(program, control_plane, tmp_path):
         yield
 
 

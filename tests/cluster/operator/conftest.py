@@ -84,7 +84,7 @@ class Cluster:
     def delete(self, name: str = "wine") -> None:
         self.api.delete(*EXPERIMENT, name, namespace=self.namespace)
 
-    def until(self, holds: Callable[[Object], Any], name: str = "wine", timeout: float = 20.0) -> Object:
+    def until(self, holds: Callable[[Object], Any], name: str = "wine", timeout: float = 60.0) -> Object:
         """The status once that holds of it."""
 
         def seen(found: Object | None) -> Any:
@@ -94,7 +94,7 @@ class Cluster:
         assert found is not None
         return found["status"]
 
-    def until_phase(self, phase: str, name: str = "wine", timeout: float = 20.0) -> Object:
+    def until_phase(self, phase: str, name: str = "wine", timeout: float = 60.0) -> Object:
         return self.until(lambda status: status.get("phase") == phase, name, timeout)
 
     def until_step(self, step: str, name: str = "wine") -> Object:
@@ -119,9 +119,9 @@ class Cluster:
         def holds(found: Object | None) -> bool:
             return found is not None and weights_of(found) == weights
 
-        self.api.wait(ISTIO, "VirtualService", "wine", holds, namespace=self.namespace, timeout=10)
+        self.api.wait(ISTIO, "VirtualService", "wine", holds, namespace=self.namespace, timeout=60)
 
-    def gone(self, name: str = "wine", timeout: float = 20.0) -> None:
+    def gone(self, name: str = "wine", timeout: float = 60.0) -> None:
         """Wait until it is."""
         self.api.wait(*EXPERIMENT, name, lambda found: found is None,
                       namespace=self.namespace, timeout=timeout)  # fmt: skip
