@@ -1,4 +1,4 @@
-"""Every mistake of an experiment's data, also those between fields that others would hide.
+"""Every mistake of a file's data, also those between fields that others would hide.
 
 Pydantic checks what holds between fields only once each field is right by itself. So that a typo in
 one place does not hide a contradiction in another, the data is validated again without what is
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from fairtrial.experiment.fields import Path
-from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.wording import Mistake, mistakes_in
+
+M = TypeVar("M", bound=BaseModel)
 
 _ROUNDS = 5
 
@@ -44,14 +45,14 @@ _KEYSTONES = frozenset(
 )
 
 
-def validated(data: dict[str, Any], folder: FilePath) -> Experiment | list[Mistake]:
-    """The model of `data`, or every mistake in it. Relative paths start from `folder`."""
+def validated(data: dict[str, Any], folder: FilePath, model: type[M]) -> M | list[Mistake]:
+    """`data` as that model, or every mistake in it. Relative paths start from `folder`."""
     told: list[Mistake] = []
     dropped: set[Path] = set()
     for _ in range(_ROUNDS):
         kept: dict[Path, list[int]] = {}
-        found = _validate(_without(data, dropped, (), kept), folder)
-        if isinstance(found, Experiment):
+        found = _validate(_without(data, dropped, (), kept), folder, model)
+        if not isinstance(found, list):
             return told or found
         found = [_moved(mistake, kept) for mistake in found]
         if not told:
@@ -67,11 +68,11 @@ def validated(data: dict[str, Any], folder: FilePath) -> Experiment | list[Mista
     return told
 
 
-def _validate(data: Any, folder: FilePath) -> Experiment | list[Mistake]:
+def _validate(data: Any, folder: FilePath, model: type[M]) -> M | list[Mistake]:
     try:
-        return Experiment.model_validate(data, context={"folder": folder}, by_alias=True, by_name=False)
+        return model.model_validate(data, context={"folder": folder}, by_alias=True, by_name=False)
     except ValidationError as error:
-        return mistakes_in(error.errors(include_url=False))
+        return mistakes_in(error.errors(include_url=False), model)
 
 
 def _without(data: Any, dropped: set[Path], path: Path, kept: dict[Path, list[int]]) -> Any:

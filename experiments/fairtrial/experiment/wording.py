@@ -6,14 +6,14 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from fairtrial.experiment.base import MISTAKES
 from fairtrial.experiment.fields import Path, field_at, fields_of, part_at, places_of
-from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.quantities import describe
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
 
@@ -28,14 +28,17 @@ class Mistake:
     meant: Path | None = None  # the field that was probably meant
 
 
-def mistakes_in(errors: Iterable[ErrorDetails]) -> list[Mistake]:
-    """One mistake for each thing to mend: a misspelt required field is not missing as well."""
-    found = [mistake for error in errors for mistake in _mistakes(error)]
+def mistakes_in(errors: Iterable[ErrorDetails], root: type[BaseModel]) -> list[Mistake]:
+    """One mistake for each thing to mend: a misspelt required field is not missing as well.
+
+    root: the model of the whole file.
+    """
+    found = [mistake for error in errors for mistake in _mistakes(error, root)]
     meant = {mistake.meant for mistake in found}
     return [mistake for mistake in found if mistake.path not in meant]
 
 
-def _mistakes(error: ErrorDetails) -> Iterator[Mistake]:
+def _mistakes(error: ErrorDetails, root: type[BaseModel]) -> Iterator[Mistake]:
     path = error["loc"]
     context = error.get("ctx", {})
     match error["type"]:
@@ -43,11 +46,11 @@ def _mistakes(error: ErrorDetails) -> Iterator[Mistake]:
             for below, message in context["found"]:
                 yield Mistake((*path, *below), message, between_fields=True)
         case "extra_forbidden":
-            close = _close(path)
+            close = _close(path, root)
             meant = (*path[:-1], close) if close else None
-            yield Mistake(path, _unknown(path, close), at_key=True, meant=meant)
+            yield Mistake(path, _unknown(path, close, root), at_key=True, meant=meant)
         case "missing":
-            yield Mistake(path, f"required, {_for_example(path)}")
+            yield Mistake(path, f"required, {_for_example(path, root)}")
         case "default_factory_not_called":
             return  # follows from another mistake
         case "too_short" if error["input"]:
@@ -57,10 +60,12 @@ def _mistakes(error: ErrorDetails) -> Iterator[Mistake]:
         case "model_uri" | "parameter":
             yield Mistake(path, error["msg"])
         case kind:
-            yield Mistake(path, f"expected {_expected(kind, error, path)}, got {describe(error['input'])}")
+            yield Mistake(
+                path, f"expected {_expected(kind, error, path, root)}, got {describe(error['input'])}"
+            )
 
 
-def _expected(kind: str, error: ErrorDetails, path: Path) -> str:
+def _expected(kind: str, error: ErrorDetails, path: Path, root: type[BaseModel]) -> str:
     context = error.get("ctx", {})
     words = _EXPECTED.get(kind, "another value")
     if kind == "string_pattern_mismatch":
@@ -70,7 +75,7 @@ def _expected(kind: str, error: ErrorDetails, path: Path) -> str:
     elif kind == "string_type" and isinstance(error["input"], int | float):
         words = "a text (put it in quotes)"
     elif kind in ("model_type", "dict_type", "tuple_type", "too_short"):
-        words = f"{words}, {_for_example(path)}"
+        words = f"{words}, {_for_example(path, root)}"
     elif kind in _EXPECTED:
         words = words.format(**context)
     return words
@@ -110,21 +115,21 @@ _PATTERNS = {
 }
 
 
-def _unknown(path: Path, close: str | None) -> str:
+def _unknown(path: Path, close: str | None, root: type[BaseModel]) -> str:
     """For a field that does not exist: a close one, where it belongs, or what there is."""
     if close:
         return f'unknown field, did you mean "{close}"?'
-    places = list(places_of(Experiment, str(path[-1])))
+    places = list(places_of(root, str(path[-1])))
     if len(places) == 1:
         return f"unknown field here, it belongs in {places[0]}"
-    part = part_at(Experiment, path[:-1])
+    part = part_at(root, path[:-1])
     there = ", ".join(fields_of(part)) if part else ""
     return f"unknown field; known here: {there}" if there else "unknown field"
 
 
-def _close(path: Path) -> str | None:
+def _close(path: Path, root: type[BaseModel]) -> str | None:
     """The field of the same part that is spelt most like the last step of `path`."""
-    part = part_at(Experiment, path[:-1])
+    part = part_at(root, path[:-1])
     if part is None:
         return None
     plain = {alias.lower(): alias for alias in fields_of(part)}
@@ -132,24 +137,20 @@ def _close(path: Path) -> str | None:
     return plain[found[0]] if found else None
 
 
-def _for_example(path: Path) -> str:
+def _for_example(path: Path, root: type[BaseModel]) -> str:
     """The field's example as one would write it."""
-    field = field_at(Experiment, path)
+    field = field_at(root, path)
     if field is None and path:  # an item of a list: its list's example holds one
-        field = field_at(Experiment, path[:-1])
+        field = field_at(root, path[:-1])
         examples = [item for listed in (field.examples or [] if field else []) for item in _items(listed)]
     else:
         examples = field.examples if field and field.examples else []
-    if path in _FIXED:
-        return f"here {_FIXED[path]}"
+    if len(path) == 1 and field is not None and get_origin(field.annotation) is Literal:
+        return f"here {path[0]}: {get_args(field.annotation)[0]}"
+    if path == ("spec",) and (part := part_at(root, path)) is not None:
+        *others, last = [name for name, found in fields_of(part).items() if found.is_required()]
+        return f"here with {', '.join(others)} and {last}" if others else f"here with {last}"
     return f"such as {_flow(examples[0])}" if examples else "see `fairtrial schema`"
-
-
-_FIXED: dict[Path, str] = {
-    ("apiVersion",): "apiVersion: fairtrial.dev/v1alpha1",
-    ("kind",): "kind: Experiment",
-    ("spec",): "with baseline, candidates and metrics",
-}
 
 
 def _items(listed: object) -> list[object]:

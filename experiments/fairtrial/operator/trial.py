@@ -31,7 +31,7 @@ def plan_in(
     if (named := spec.get("deployment")) is not None:
         _write_deployment(str(named), namespace, folder, deployment)
     data = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": dict(spec)}
-    read = validated(data, folder)
+    read = validated(data, folder, Experiment)
     if not isinstance(read, Experiment):
         told = sorted(f"{'.'.join(map(str, mistake.path))}: {mistake.message}" for mistake in read)
         raise UsageError("; ".join(told))
