@@ -41,6 +41,7 @@ _KEYSTONES = frozenset(
         "header",
         "cookie",
         "key",
+        "do",
     }
 )
 

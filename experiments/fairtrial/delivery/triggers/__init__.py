@@ -1,0 +1,1 @@
+"""What starts something: a version at the registry, an alert, an age, a time."""
