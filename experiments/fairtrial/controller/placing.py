@@ -60,6 +60,13 @@ def opened_backend(
     if cluster is None:
         yield LocalBackend(folder.backend, plan.models.launcher(model_server), front_port=port)
         return
+    with cluster_backend(cluster, folder.id) as backend:
+        yield backend
+
+
+@contextmanager
+def cluster_backend(cluster: Cluster, holder: str) -> Generator[Backend]:
+    """The backend of a cluster. holder: who is said to hold what is applied. Raises NotReadyError."""
     from fairtrial_graphs.backends.kubernetes.addresses import SERVICES, Addresses
     from fairtrial_graphs.backends.kubernetes.backend import KubernetesBackend
     from fairtrial_graphs.backends.kubernetes.errors import ApiError
@@ -78,7 +85,7 @@ def opened_backend(
             api,
             observer,
             namespace,
-            folder.id,
+            holder,
             route=route,
             gateway=cluster.gateway,
             addresses=Addresses(cluster.gateway_url, cluster.service_url or SERVICES),

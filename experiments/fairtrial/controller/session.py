@@ -56,6 +56,7 @@ class Options:
     cluster: Cluster | None = None  # where the arms run, if not on this machine
     take_over: bool = False  # on a cluster: take what others hold, when a run is resumed
     crew: Crew = ALONE  # who sends the load; observations and verdict are the same whoever does
+    relative_to: Path | None = None  # where relative paths of the file start; its own folder unless said
 
 
 def start(
@@ -76,7 +77,8 @@ def start(
         text = experiment.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {experiment}: {error.strerror}") from error
-    parsed = parse(text, source=str(experiment), folder=experiment.parent)
+    where = options.relative_to or experiment.parent
+    parsed = parse(text, source=str(experiment), folder=where)
     plan = plan_of(parsed, Models(parsed.folder, fetching))
     check_measured(parsed)
     check_notifiers(parsed)
@@ -94,7 +96,7 @@ def start(
             Kind.STARTED,
             {
                 "experiment": experiment.name,
-                "folder": str(experiment.parent.absolute()),
+                "folder": str(where.absolute()),
                 "name": parsed.metadata.name,
                 "data": _digest(data) if (data := _data(parsed)) is not None else None,
                 "models": [model.as_json() for model in models],

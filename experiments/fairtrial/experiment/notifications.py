@@ -35,7 +35,7 @@ class Secret(Part):
         return self
 
 
-class Notification(Part):
+class Addressee(Part):
     """One who is told: exactly one of `webhook`, `webhookFrom` and `apprise`."""
 
     model_config = ConfigDict(
@@ -59,12 +59,6 @@ class Notification(Part):
         description="Where the URLs of apprise are (Slack, Teams, mail and others). Needs fairtrial[notify].",
         examples=[{"env": "SLACK_URL"}],
     )
-    events: tuple[EventName, ...] | None = Field(
-        default=None,
-        min_length=1,
-        description="What is told. Default: everything.",
-        examples=[["verdict", "failed"]],
-    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -78,6 +72,17 @@ class Notification(Part):
                 [(("webhook",), "has a password in it: put the URL elsewhere, and use webhookFrom")]
             )
         return self
+
+
+class Notification(Addressee):
+    """One who is told of a run: exactly one of `webhook`, `webhookFrom` and `apprise`."""
+
+    events: tuple[EventName, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="What is told. Default: everything.",
+        examples=[["verdict", "failed"]],
+    )
 
 
 class MlflowTracking(Part):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from fairtrial.errors import UsageError
 from fairtrial.experiment.model import Experiment
-from fairtrial.experiment.notifications import Notification, Secret
+from fairtrial.experiment.notifications import Addressee, Secret
 from fairtrial.notify.apprise import AppriseNotifier
 from fairtrial.notify.interface import Notifier
 from fairtrial.notify.webhook import Webhook
@@ -20,31 +21,36 @@ def check_notifiers(experiment: Experiment) -> None:
 
 def notifier_of(experiment: Experiment, number: int) -> Notifier:
     """Raises UsageError, which says which of them it is, and never an address."""
+    return notifier_from(experiment.spec.notifications[number], experiment.folder, number)
+
+
+def notifier_from(said: Addressee, folder: Path, number: int) -> Notifier:
+    """The same for the notifications of any file. folder: where its relative paths start."""
     try:
-        return _notifier(experiment.spec.notifications[number], experiment)
+        return _notifier(said, folder)
     except UsageError as error:
         raise UsageError(f"spec.notifications.{number}: {error}") from error
 
 
-def _notifier(said: Notification, experiment: Experiment) -> Notifier:
+def _notifier(said: Addressee, folder: Path) -> Notifier:
     if said.webhook is not None:
         return Webhook(said.webhook)
     if said.webhook_from is not None:
-        values = _values(said.webhook_from, experiment)
+        values = _values(said.webhook_from, folder)
         if len(values) > 1:
             raise UsageError(f"expected one URL, found {len(values)}")
         return Webhook(values[0])
     assert said.apprise is not None, "the model demands one of the three"
-    return AppriseNotifier(_values(said.apprise, experiment))
+    return AppriseNotifier(_values(said.apprise, folder))
 
 
-def _values(secret: Secret, experiment: Experiment) -> list[str]:
+def _values(secret: Secret, folder: Path) -> list[str]:
     if secret.env is not None:
         where = f"the environment's {secret.env}"
         text = os.environ.get(secret.env, "")
     else:
         assert secret.file is not None, "the model demands one of the two"
-        path = experiment.folder / secret.file
+        path = folder / secret.file
         where = str(path)
         try:
             text = path.read_text(encoding="utf-8")

@@ -37,19 +37,20 @@ _IN_WORDS: dict[EventName, str] = {
 
 @dataclass(frozen=True)
 class Message:
-    """One turn of a run. The id is the same whenever it is told: who gets it twice can see that."""
+    """One turn of a run, or of a pipeline. The id is the same whenever it is told: who gets it twice can see that."""
 
     id: str
-    event: EventName
+    event: str
     run: str
     experiment: str
+    headline: str  # "verdict", "rolled back"
     time: float  # seconds since the epoch
     text: str
     details: dict[str, Any]
 
     @property
     def title(self) -> str:
-        return f"{self.experiment}: {_IN_WORDS[self.event]}"
+        return f"{self.experiment}: {self.headline}"
 
     def as_json(self) -> dict[str, Any]:
         """The body of a webhook, as docs/notifications.md has it."""
@@ -74,7 +75,8 @@ def event_of(entry: Entry) -> EventName | None:
 
 def message_of(entry: Entry, event: EventName, experiment: Experiment, run: str) -> Message:
     text, details = _told(entry, event, experiment)
-    return Message(f"{run}/{entry.seq}", event, run, experiment.metadata.name, entry.time, text, details)
+    name = experiment.metadata.name
+    return Message(f"{run}/{entry.seq}", event, run, name, _IN_WORDS[event], entry.time, text, details)
 
 
 def _told(entry: Entry, event: EventName, experiment: Experiment) -> tuple[str, dict[str, Any]]:

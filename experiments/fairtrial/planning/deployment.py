@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fairtrial_graphs.build import Arm, Autoscaling, build, with_local_uris
@@ -14,7 +15,7 @@ from fairtrial_servers.safety.signatures import FILE as SIGNATURE_FILE
 
 from fairtrial.errors import UsageError
 from fairtrial.experiment.arms import Arm as ExperimentArm
-from fairtrial.experiment.arms import Signature
+from fairtrial.experiment.arms import Baseline, Candidate, Signature
 from fairtrial.experiment.hosting import Autoscaling as ExperimentAutoscaling
 from fairtrial.experiment.model import Experiment
 from fairtrial.planning.models import Models
@@ -28,9 +29,20 @@ def deployment_of(experiment: Experiment, models: Models) -> SeldonDeployment:
     spec = experiment.spec
     if spec.deployment is not None:
         return _by_hand(experiment, spec.deployment)
-    arms = [_arm(experiment, models, arm.name, arm) for arm in (spec.baseline, *spec.candidates)]
+    return _built(experiment, models, (spec.baseline, *spec.candidates))
+
+
+def baseline_alone(experiment: Experiment, models: Models) -> SeldonDeployment:
+    """The baseline as the one predictor. Raises as `deployment_of` does; a deployment by hand is none of it."""
+    return _built(experiment, models, (experiment.spec.baseline,))
+
+
+def _built(
+    experiment: Experiment, models: Models, arms: Sequence[Baseline | Candidate]
+) -> SeldonDeployment:
+    parts = [_arm(experiment, models, arm.name, arm) for arm in arms]
     try:
-        deployment = build(experiment.metadata.name, arms)
+        deployment = build(experiment.metadata.name, parts)
     except ValueError as error:
         raise UsageError(f"what {experiment.metadata.name} would deploy: {error}") from error
     return with_local_uris(deployment, experiment.folder.absolute())
@@ -46,7 +58,7 @@ def _arm(experiment: Experiment, models: Models, name: str, arm: ExperimentArm) 
                 f"the arm {name} has a signature, which {implementation} does not check: "
                 f"leave the implementation out, or name one of Fairtrial's"
             )
-        parameters |= _signed_by(experiment, arm, arm.signature)
+        parameters |= signed_by(experiment, arm, arm.signature)
     live = experiment.spec.traffic.live
     return Arm(
         name=name,
@@ -66,7 +78,7 @@ def _autoscaling(said: ExperimentAutoscaling) -> Autoscaling:
     return Autoscaling(said.max_replicas, said.min_replicas, said.target_cpu)
 
 
-def _signed_by(experiment: Experiment, arm: ExperimentArm, wanted: Signature) -> dict[str, str]:
+def signed_by(experiment: Experiment, arm: ExperimentArm, wanted: Signature) -> dict[str, str]:
     """The parameters that have the server check the signature: the key itself, wherever the server runs."""
     try:
         found = {

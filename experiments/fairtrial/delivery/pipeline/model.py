@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
@@ -12,10 +12,14 @@ from fairtrial.delivery.pipeline.serving import Image, Serve
 from fairtrial.delivery.pipeline.triggers import RegistryTrigger, Trigger
 from fairtrial.experiment.base import DnsLabel, Mistake, Part, raise_mistakes
 from fairtrial.experiment.model import Metadata as _Metadata
-from fairtrial.experiment.notifications import Notification
+from fairtrial.experiment.notifications import Addressee
 from fairtrial.experiment.promotion import Promotion
 
 KIND = "Pipeline"
+#: An entry of the history.
+EventName: TypeAlias = Literal[
+    "adopted", "promoted", "refused", "rolledBack", "retraining", "noted", "failed"
+]
 _NEEDS_LISTENER = ("alert", "cloudEvent")
 
 
@@ -27,6 +31,17 @@ class Metadata(_Metadata):
         description="The pipeline's name: its folder below `deliveries`, and its SeldonDeployment's. "
         "Default: pipeline.",
         examples=["wine"],
+    )
+
+
+class Notification(Addressee):
+    """One who is told of deliveries: exactly one of `webhook`, `webhookFrom` and `apprise`."""
+
+    events: tuple[EventName, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="What is told, by the history's actions. Default: everything.",
+        examples=[["promoted", "rolledBack", "failed"]],
     )
 
 

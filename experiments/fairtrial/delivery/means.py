@@ -1,0 +1,44 @@
+"""What a delivery works with: the same for every step of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairtrial.clock import Clock
+from fairtrial.delivery.ledger import Entry, Ledger, in_service
+from fairtrial.delivery.pinning import Pinned
+from fairtrial.delivery.pipeline.model import Pipeline
+from fairtrial.delivery.service.interface import Service
+from fairtrial.delivery.state import State
+from fairtrial.planning.models import Fetching
+from fairtrial.registry.interface import Registry, Version
+
+
+@dataclass(frozen=True)
+class Means:
+    pipeline: Pipeline
+    state: State
+    ledger: Ledger
+    registry: Registry
+    service: Service
+    clock: Clock
+    say: Callable[[str], None]  # a line for whoever watches
+    fetching: Fetching  # told as models come in
+
+    @property
+    def template(self) -> Path:
+        """The pipeline's experiment."""
+        return self.pipeline.folder / self.pipeline.spec.experiment
+
+    @property
+    def champion_alias(self) -> str:
+        return self.pipeline.spec.registry.alias
+
+    def serving(self) -> Entry | None:
+        """By the ledger: the entry by which a version is in service."""
+        return in_service(self.ledger.entries())
+
+    def pinned(self, version: Version) -> Pinned:
+        return Pinned(version.version, version.uri)

@@ -1,0 +1,141 @@
+"""What is done about an event, as the pipeline file says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fairtrial.delivery.course import Course, watcher
+from fairtrial.delivery.events import Event, Happening
+from fairtrial.delivery.hooks.choose import hook_of
+from fairtrial.delivery.inbox import Inbox, Taken
+from fairtrial.delivery.ledger import INTO_SERVICE, Action, Entry, in_service
+from fairtrial.delivery.means import Means
+from fairtrial.delivery.returning import roll_back
+from fairtrial.delivery.steps import Steps
+from fairtrial.errors import UsageError
+
+#: What does not wait for the end of a trial.
+_URGENT = frozenset({"rollBack"})
+
+
+def is_urgent(means: Means, event: Event) -> bool:
+    return event.happening is Happening.UNDO or bool(_URGENT & set(_reactions(means, event)))
+
+
+def handle(means: Means, taken: Taken, cut_off: Callable[[], bool]) -> None:
+    """Do what is to be done, and finish the event.
+
+    cut_off: whether something more urgent waits. Raises FairtrialError: the event then waits as before.
+    """
+    event = taken.event
+    match event.happening:
+        case Happening.CHALLENGER:
+            Course(means, taken, cut_off).run()
+        case Happening.UNDO:
+            said = event.body
+            why = f"undone: {said['reason']}" if said.get("reason") else "undone"
+            entry = roll_back(means, taken, why, to=said.get("to"), by=str(said["by"]))
+            _finish(means, taken, [entry])
+        case _:
+            _react(means, taken)
+
+
+def _react(means: Means, taken: Taken) -> None:
+    event = taken.event
+    why = summary(event)
+    done: list[Entry] = []
+    for reaction in _reactions(means, event):
+        match reaction:
+            case "rollBack":
+                done.append(_rolled_back(means, taken, why))
+            case "tryNext":
+                done += _next_tried(means, taken, why)
+            case "retrain":
+                done.append(_retrained(means, taken, why))
+            case "notify":
+                # What the others write is told as it is; alone, it is an entry of its own.
+                if not done:
+                    done.append(_noted(means, taken, why))
+    _finish(means, taken, done)
+
+
+def _rolled_back(means: Means, taken: Taken, why: str) -> Entry:
+    try:
+        return roll_back(means, taken, why)
+    except UsageError as error:
+        return _noted(means, taken, f"{why}; {error}")
+
+
+def _next_tried(means: Means, taken: Taken, why: str) -> list[Entry]:
+    """The newest version that never served and was not tried becomes an event of its own."""
+    entries = means.ledger.entries()
+    known = {entry.version for entry in entries if entry.action in INTO_SERVICE | {Action.REFUSED}}
+    inbox = Inbox(means.state)
+    known |= {str(each.event.body.get("version")) for each in inbox.waiting()}
+    found = next((version for version in means.registry.versions() if version.version not in known), None)
+    if found is None:
+        return [_noted(means, taken, f"{why}; there is no version left to try")]
+    key = f"{taken.event.key}:next"
+    inbox.put(
+        [
+            Event(
+                key,
+                Happening.CHALLENGER,
+                taken.event.trigger,
+                taken.event.time,
+                {"model": found.model, "version": found.version},
+            )
+        ]
+    )
+    means.say(f"{means.pipeline.name}: {why}; version {found.version} is tried next")
+    return []
+
+
+def _retrained(means: Means, taken: Taken, why: str) -> Entry:
+    retrain = means.pipeline.spec.retrain
+    assert retrain is not None, "the model demands it where a trigger retrains"
+    steps = Steps(means.state, taken, means.clock)
+    hook = hook_of(retrain, means.pipeline.folder, means.state.folder)
+    started = steps.once("retrain", lambda: {"started": hook.start(taken.event)})["started"]
+    return _entry(means, taken, Action.RETRAINING, f"{why}; retraining: {started}")
+
+
+def _noted(means: Means, taken: Taken, why: str) -> Entry:
+    return _entry(means, taken, Action.NOTED, why)
+
+
+def _entry(means: Means, taken: Taken, action: Action, why: str) -> Entry:
+    now = in_service(means.ledger.entries())
+    version = now.version if now is not None else None
+    by = f"{taken.event.trigger} ({watcher()})"
+    return means.ledger.add(taken, action, version=version, before=version, why=why, by=by)
+
+
+def _finish(means: Means, taken: Taken, entries: list[Entry]) -> None:
+    outcome = {"entries": [entry.seq for entry in entries]}
+    if entries:
+        outcome |= {"action": entries[0].action.value}
+    Inbox(means.state).finish(taken, outcome)
+
+
+def _reactions(means: Means, event: Event) -> tuple[str, ...]:
+    """As the file says now; an event of a trigger that is no longer there is only noted."""
+    if event.happening is Happening.CHALLENGER:
+        return ()
+    named = next((t for t in means.pipeline.spec.triggers if t.name == event.trigger), None)
+    return tuple(named.do or ()) if named is not None else ("notify",)
+
+
+def summary(event: Event) -> str:
+    """An event in words, for the history."""
+    said = event.body.get("summary")
+    match event.happening:
+        case Happening.ALERT:
+            return f"{event.trigger}: {said}" if said else f"{event.trigger}: an alert"
+        case Happening.EXPIRED:
+            days = float(event.body["age"]) / 86400
+            return f"{event.trigger}: version {event.body['version']} is {days:.1f} days old"
+        case Happening.SCHEDULED:
+            return str(said or f"{event.trigger}: its time has come")
+        case _:
+            return event.trigger

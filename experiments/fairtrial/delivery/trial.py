@@ -1,0 +1,137 @@
+"""The trial of a version: a run of the pipeline's experiment, found again and resumed by whoever comes next."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairtrial.atomic import write_text
+from fairtrial.clock import Clock
+from fairtrial.controller.effects import is_done
+from fairtrial.controller.session import Options, resume, start
+from fairtrial.delivery.means import Means
+from fairtrial.delivery.pinning import Pinned, pinned_text
+from fairtrial.delivery.saying import Saying
+from fairtrial.errors import UsageError
+from fairtrial.journal.entries import Effect, Kind
+from fairtrial.journal.folder import RunFolder
+from fairtrial.journal.store import Journal
+from fairtrial.planning.plan import Plan
+
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How it ended."""
+
+    folder: RunFolder
+    promoted: bool
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """verdict.json."""
+        return json.loads(self.folder.verdict.read_text(encoding="utf-8"))
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """What the ledger keeps: where the record is, and what it was, byte for byte."""
+        found = self.document
+        return {
+            "run": self.folder.id,
+            "verdict": found["verdict"],
+            "reasons": found["reasons"],
+            "folder": str(self.folder.path),
+            "verdictDigest": _digest(self.folder.verdict),
+            "reportDigest": _digest(self.folder.report),
+        }
+
+
+def tried(
+    means: Means, runs: Path, baseline: Pinned, candidate: Pinned, cut_off: Callable[[], bool]
+) -> Trial:
+    """Put the candidate to the pipeline's experiment, or go on with the run that an earlier process began.
+
+    runs: a folder for this delivery's runs alone. cut_off: whether something more urgent waits; the run is
+    aborted then, and AbortedError raised. Raises FairtrialError of every kind.
+    """
+    found = _newest(runs, means.clock)
+    options = Options(runs=runs, cluster=means.service.cluster, relative_to=means.template.parent)
+
+    def console(plan: Plan) -> Saying:
+        del plan
+        return Saying(means.say)
+
+    with _abort_when(cut_off, runs, means.clock):
+        if found is None:
+            file = runs / "experiment.yaml"
+            try:
+                runs.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UsageError(f"cannot make the folder {runs}: {error.strerror}") from error
+            write_text(file, pinned_text(means.template, baseline, candidate))
+            found = start(file, options, console, means.clock, means.fetching)
+        elif not _ended(found, means.clock):
+            found = resume(found, options, console, means.clock, means.fetching)
+    with closing(Journal.open(found.journal, means.clock)) as journal:
+        return Trial(found, is_done(journal, Effect.PROMOTE))
+
+
+def _newest(runs: Path, clock: Clock) -> RunFolder | None:
+    """The run to go on with; None where there is none, or the last one came to no verdict and cannot.
+
+    One that was aborted and has not ended is gone on with: it has yet to return to its baseline.
+    """
+    found = sorted(runs.glob("*/journal.db"), key=lambda journal: journal.stat().st_mtime_ns)
+    if not found:
+        return None
+    folder = RunFolder(found[-1].parent)
+    with closing(Journal.open(folder.journal, clock)) as journal:
+        aborted = journal.last(Kind.ABORT) is not None
+        if journal.last(Kind.STARTED) is None or (aborted and journal.last(Kind.ENDED) is not None):
+            return None
+        entries = journal.entries(Kind.FAILED, Kind.RESUMED, Kind.VERDICT)
+        failed = bool(entries) and entries[-1].kind is Kind.FAILED
+        return None if failed else folder
+
+
+def _ended(folder: RunFolder, clock: Clock) -> bool:
+    with closing(Journal.open(folder.journal, clock)) as journal:
+        return journal.last(Kind.ENDED) is not None
+
+
+@contextmanager
+def _abort_when(cut_off: Callable[[], bool], runs: Path, clock: Clock) -> Generator[None]:
+    """While the block runs, end the run once something more urgent waits: it returns to the baseline first."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_POLL_SECONDS):
+            if not cut_off():
+                continue
+            folder = _newest(runs, clock)
+            if folder is not None:
+                with closing(Journal.open(folder.journal, clock)) as journal:
+                    journal.append(Kind.ABORT)
+                return
+
+    watcher = threading.Thread(target=watch, name="fairtrial-urgent", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
