@@ -96,11 +96,10 @@ def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
     yield ""
     yield from need_lines(plan.claims, needs)
     if spec.promotion is not None:
-        mlflow = spec.promotion.mlflow
-        where = mlflow.tracking_uri or "MLFLOW_TRACKING_URI"
+        to = spec.promotion.chosen
         yield ""
         yield "registers, on a promotion"
-        yield f"  the candidate as a version of {mlflow.model}, alias {mlflow.alias}, in MLflow at {where}"
+        yield f"  the candidate as a version of {to.model}, alias {to.alias}, in {to.place}"
     yield ""
     yield "defaults filled in"
     for default in filled_in(plan.experiment):

@@ -19,7 +19,7 @@ from fairtrial.experiment.live_rules import (
 )
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.notifications import Notification, Tracking
-from fairtrial.experiment.promotion import Promotion
+from fairtrial.experiment.registries import ModelRegistry
 from fairtrial.experiment.stickiness import Sticky
 from fairtrial.experiment.strategy import AbTest, Strategy
 from fairtrial.experiment.strategy_rules import mistakes_of_reward, mistakes_with_arms
@@ -91,7 +91,7 @@ class Spec(Part):
         description="What is done when the horizon is reached without a decision: return to the baseline, "
         "take the candidate, or leave the split as it is. Default: rollback.",
     )
-    promotion: Promotion | None = Field(
+    promotion: ModelRegistry | None = Field(
         default=None,
         description="Where a promotion is made known, beside the traffic. Default: nowhere.",
         examples=[{"mlflow": {"model": "wine", "alias": "champion"}}],
