@@ -1,26 +1,26 @@
-"""The course of a challenger: fetched, examined, packed, tried, and promoted or refused, with a record of it.
+"""The course of a challenger: fetched, examined, packed, tried, and promoted or refused.
 
-Each step is kept with what came of it (`Steps`), and its effect can be made twice, so that a delivery that was
-cut off at any point goes on there and comes to the same end.
+Each step is kept with what came of it (`Steps`), and its effect can be made twice, so that a delivery that
+was cut off at any point goes on there and comes to the same end.
 """
 
 from __future__ import annotations
 
-import getpass
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fairtrial.delivery.anchoring import anchor
 from fairtrial.delivery.images import pushed
 from fairtrial.delivery.inbox import Taken
-from fairtrial.delivery.ledger import HEAD_TAG, Action, Entry
+from fairtrial.delivery.ledger import Action, Entry
 from fairtrial.delivery.means import Means
-from fairtrial.delivery.pinning import Pinned, arm_of, load_template
+from fairtrial.delivery.pinning import arm_of, load_template
 from fairtrial.delivery.safety import examine
 from fairtrial.delivery.steps import Steps
 from fairtrial.delivery.trial import Trial, tried
+from fairtrial.delivery.who import watcher
 from fairtrial.errors import NotReadyError, UnsafeModelError
 from fairtrial.planning.models import Models
 from fairtrial.registry.interface import Version
@@ -47,7 +47,7 @@ class Course:
         self._evidence: dict[str, Any] = {}
 
     def run(self) -> Entry:
-        """Bring it to its end; the ledger's entry. Raises FairtrialError: nothing is lost, it can be called again."""
+        """Bring it to its end; the ledger's entry. Raises FairtrialError: it can be called again."""
         chosen = self._chosen()
         if chosen.champion is not None and chosen.champion.version == self._version:
             return self._close(Action.NOTED, chosen, f"version {self._version} is in service already")
@@ -188,22 +188,3 @@ class Course:
         if self._steps.done(step) is None:
             self._means.say(f"{self._means.pipeline.name}: {doing}")
         return self._steps.once(step, make)
-
-
-def watcher() -> str:
-    """Who this process is: user@host."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
-
-
-def anchor(means: Means, entry: Entry) -> None:
-    """Keep the entry's hash where the ledger's owner cannot quietly change it: in the version's tags."""
-    if entry.version is None:
-        return
-    try:
-        means.registry.tag(entry.version, {HEAD_TAG: f"{entry.seq}:{entry.hash}"})
-    except NotReadyError as error:
-        means.say(f"the hash of entry {entry.seq} is not at the registry: {error}")

@@ -13,6 +13,7 @@ class Happening(StrEnum):
     ALERT = "alert"  # what serves degrades, somebody says; body: summary, and what the sender told
     EXPIRED = "expired"  # what serves is older than it may be; body: version, age (seconds)
     SCHEDULED = "scheduled"  # a time has come; body: at (seconds since the epoch)
+    MOVED = "moved"  # somebody else gave the champion's alias away; body: version
     UNDO = "undo"  # a person wants the last good version back; body: by, reason, to (a version or null)
 
 

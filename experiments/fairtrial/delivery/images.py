@@ -16,9 +16,10 @@ _FORBIDDEN_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]+")
 def pushed(
     said: Image, model: Path, version: str, arm: Arm, name: str, say: Callable[[str], None]
 ) -> Mapping[str, str]:
-    """Pack the model as the arm serves it, and push it. The same files give the same digest, and the same tag.
+    """Pack the model as the arm serves it, and push it. The same files give the same digest and tag.
 
-    model: its file or folder. name: the model's in V2 paths. Raises UsageError, NotReadyError, UnsafeModelError.
+    model: its file or folder. name: the model's in V2 paths. Raises UsageError, NotReadyError and
+    UnsafeModelError.
     """
     tag = _FORBIDDEN_IN_TAGS.sub("-", version).lstrip(".-")[:128]
     document = pack_model(

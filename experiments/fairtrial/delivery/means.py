@@ -34,7 +34,7 @@ class Means:
 
     @property
     def champion_alias(self) -> str:
-        return self.pipeline.spec.registry.alias
+        return self.pipeline.spec.registry.chosen.alias
 
     def serving(self) -> Entry | None:
         """By the ledger: the entry by which a version is in service."""

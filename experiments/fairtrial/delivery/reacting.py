@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fairtrial.delivery.course import Course, watcher
+from fairtrial.delivery.adopting import adopt
+from fairtrial.delivery.course import Course
 from fairtrial.delivery.events import Event, Happening
 from fairtrial.delivery.hooks.choose import hook_of
 from fairtrial.delivery.inbox import Inbox, Taken
 from fairtrial.delivery.ledger import INTO_SERVICE, Action, Entry, in_service
 from fairtrial.delivery.means import Means
+from fairtrial.delivery.pipeline.triggers import Reaction
 from fairtrial.delivery.returning import roll_back
 from fairtrial.delivery.steps import Steps
+from fairtrial.delivery.who import watcher
 from fairtrial.errors import UsageError
 
 #: What does not wait for the end of a trial.
-_URGENT = frozenset({"rollBack"})
+_URGENT: frozenset[Reaction] = frozenset({"rollBack"})
 
 
 def is_urgent(means: Means, event: Event) -> bool:
@@ -31,6 +34,8 @@ def handle(means: Means, taken: Taken, cut_off: Callable[[], bool]) -> None:
     match event.happening:
         case Happening.CHALLENGER:
             Course(means, taken, cut_off).run()
+        case Happening.MOVED:
+            adopt(means, taken)
         case Happening.UNDO:
             said = event.body
             why = f"undone: {said['reason']}" if said.get("reason") else "undone"
@@ -40,22 +45,34 @@ def handle(means: Means, taken: Taken, cut_off: Callable[[], bool]) -> None:
             _react(means, taken)
 
 
+def give_up(means: Means, taken: Taken, why: str) -> Entry:
+    """It cannot be done: write down why, and finish the event."""
+    now = in_service(means.ledger.entries())
+    version = taken.event.body.get("version")
+    means.say(f"{taken.event.key}: {why}")
+    return means.ledger.close_with(
+        taken,
+        Action.FAILED,
+        version=str(version) if version is not None else None,
+        before=now.version if now is not None else None,
+        why=why,
+        by=f"{taken.event.trigger} ({watcher()})",
+    )
+
+
 def _react(means: Means, taken: Taken) -> None:
     event = taken.event
     why = summary(event)
     done: list[Entry] = []
     for reaction in _reactions(means, event):
-        match reaction:
-            case "rollBack":
-                done.append(_rolled_back(means, taken, why))
-            case "tryNext":
-                done += _next_tried(means, taken, why)
-            case "retrain":
-                done.append(_retrained(means, taken, why))
-            case "notify":
-                # What the others write is told as it is; alone, it is an entry of its own.
-                if not done:
-                    done.append(_noted(means, taken, why))
+        if reaction == "rollBack":
+            done.append(_rolled_back(means, taken, why))
+        elif reaction == "tryNext":
+            done += _next_tried(means, taken, why)
+        elif reaction == "retrain":
+            done.append(_retrained(means, taken, why))
+        elif not done:  # notify: what the others write is told as it is; alone, it is an entry of its own
+            done.append(_noted(means, taken, why))
     _finish(means, taken, done)
 
 
@@ -118,7 +135,7 @@ def _finish(means: Means, taken: Taken, entries: list[Entry]) -> None:
     Inbox(means.state).finish(taken, outcome)
 
 
-def _reactions(means: Means, event: Event) -> tuple[str, ...]:
+def _reactions(means: Means, event: Event) -> tuple[Reaction, ...]:
     """As the file says now; an event of a trigger that is no longer there is only noted."""
     if event.happening is Happening.CHALLENGER:
         return ()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from fairtrial.delivery.course import anchor, watcher
+from fairtrial.delivery.anchoring import anchor
 from fairtrial.delivery.inbox import Taken
 from fairtrial.delivery.ledger import Action, Entry, in_service, last_good
 from fairtrial.delivery.means import Means
+from fairtrial.delivery.who import watcher
 from fairtrial.errors import UsageError
 
 
 def roll_back(means: Means, taken: Taken, why: str, *, to: str | None = None, by: str | None = None) -> Entry:
     """Have the last good version (or `to`) serve, and the alias point to it; the ledger's entry.
 
-    It does not finish the event. Raises UsageError where there is none to return to; NotReadyError: nothing is
-    lost, it can be called again.
+    It does not finish the event. Raises UsageError where there is none to return to, NotReadyError; it can be
+    called again.
     """
     entries = means.ledger.entries()
     known = next((e for e in entries if e.event == taken.event.key and e.action is Action.ROLLED_BACK), None)

@@ -19,8 +19,8 @@ from fairtrial.planning.deployment import signed_by
 def examine(experiment: Experiment, model: Path) -> int:
     """Verify the signature that the experiment's candidate demands, then scan every file; how many they are.
 
-    model: its file or folder. Raises UnsafeModelError, also for a damaged model; UsageError where the key cannot
-    be read.
+    model: its file or folder. Raises UnsafeModelError, also for a damaged model, and UsageError where the key
+    cannot be read.
     """
     candidate = experiment.spec.candidates[0]
     parameters = {key: str(value) for key, value in candidate.parameters.items()}

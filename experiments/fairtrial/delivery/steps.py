@@ -20,7 +20,7 @@ class Steps:
         self._clock = clock
 
     def once(self, step: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """What `make` returns (JSON), made now or by an earlier process. Raises what `make` does, StateError."""
+        """What `make` returns (JSON), made now or by an earlier process. Raises what it does, StateError."""
         known = self.done(step)
         if known is not None:
             return known

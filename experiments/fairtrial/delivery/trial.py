@@ -1,4 +1,4 @@
-"""The trial of a version: a run of the pipeline's experiment, found again and resumed by whoever comes next."""
+"""The trial of a version: a run of the pipeline's experiment, resumed by whoever comes next."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _ended(folder: RunFolder, clock: Clock) -> bool:
 
 @contextmanager
 def _abort_when(cut_off: Callable[[], bool], runs: Path, clock: Clock) -> Generator[None]:
-    """While the block runs, end the run once something more urgent waits: it returns to the baseline first."""
+    """While the block runs, end the run once something more urgent waits: back to the baseline first."""
     ended = threading.Event()
 
     def watch() -> None:
@@ -133,5 +133,3 @@ def _abort_when(cut_off: Callable[[], bool], runs: Path, clock: Clock) -> Genera
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-
-

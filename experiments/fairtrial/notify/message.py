@@ -37,7 +37,7 @@ _IN_WORDS: dict[EventName, str] = {
 
 @dataclass(frozen=True)
 class Message:
-    """One turn of a run, or of a pipeline. The id is the same whenever it is told: who gets it twice can see that."""
+    """One turn of a run or a pipeline. The id is the same whenever it is told: a second time shows."""
 
     id: str
     event: str

@@ -33,13 +33,11 @@ def deployment_of(experiment: Experiment, models: Models) -> SeldonDeployment:
 
 
 def baseline_alone(experiment: Experiment, models: Models) -> SeldonDeployment:
-    """The baseline as the one predictor. Raises as `deployment_of` does; a deployment by hand is none of it."""
+    """The baseline as the one predictor; a deployment by hand is none of it. Raises as `deployment_of`."""
     return _built(experiment, models, (experiment.spec.baseline,))
 
 
-def _built(
-    experiment: Experiment, models: Models, arms: Sequence[Baseline | Candidate]
-) -> SeldonDeployment:
+def _built(experiment: Experiment, models: Models, arms: Sequence[Baseline | Candidate]) -> SeldonDeployment:
     parts = [_arm(experiment, models, arm.name, arm) for arm in arms]
     try:
         deployment = build(experiment.metadata.name, parts)

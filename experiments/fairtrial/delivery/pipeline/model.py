@@ -13,7 +13,7 @@ from fairtrial.delivery.pipeline.triggers import RegistryTrigger, Trigger
 from fairtrial.experiment.base import DnsLabel, Mistake, Part, raise_mistakes
 from fairtrial.experiment.model import Metadata as _Metadata
 from fairtrial.experiment.notifications import Addressee
-from fairtrial.experiment.promotion import Promotion
+from fairtrial.experiment.registries import ModelRegistry
 
 KIND = "Pipeline"
 #: An entry of the history.
@@ -77,7 +77,7 @@ class Listen(Part):
 class Spec(Part):
     """Whose versions are tried, how, where the best one serves, and what else is reacted to."""
 
-    registry: Promotion = Field(
+    registry: ModelRegistry = Field(
         description="The model at the registry, and the alias of the version in service.",
         examples=[{"mlflow": {"model": "wine", "alias": "champion"}}],
     )

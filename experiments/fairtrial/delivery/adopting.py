@@ -1,0 +1,54 @@
+"""A version that others put into service: it was there before us, or somebody moved the champion's alias."""
+
+from __future__ import annotations
+
+from fairtrial.delivery.anchoring import anchor
+from fairtrial.delivery.events import Event, Happening
+from fairtrial.delivery.inbox import Inbox, Taken
+from fairtrial.delivery.ledger import Action, Entry, in_service
+from fairtrial.delivery.means import Means
+from fairtrial.delivery.who import watcher
+
+
+def notice(means: Means) -> None:
+    """Make an event of it where the alias has another holder than the ledger says. Raises NotReadyError.
+
+    Only for when no delivery is under way: in the middle of one the alias moves before the ledger says so.
+    """
+    holder = means.registry.holder(means.champion_alias)
+    entries = means.ledger.entries()
+    now = in_service(entries)
+    if holder is None or (now is not None and now.version == holder.version):
+        return
+    known = entries[-1].seq if entries else 0
+    Inbox(means.state).put(
+        [
+            Event(
+                f"moved:{holder.version}:{known}",
+                Happening.MOVED,
+                "registry",
+                means.clock.now(),
+                {"version": holder.version},
+            )
+        ]
+    )
+
+
+def adopt(means: Means, taken: Taken) -> Entry:
+    """Have it serve, and write down that it does."""
+    version = means.registry.version(str(taken.event.body["version"]))
+    now = in_service(means.ledger.entries())
+    url = means.service.serve(means.pinned(version))
+    means.say(f"version {version.version} is in service at {url}")
+    entry = means.ledger.close_with(
+        taken,
+        Action.ADOPTED,
+        version=version.version,
+        before=now.version if now is not None else None,
+        why=f"it had the alias {means.champion_alias} when the watch "
+        + ("began" if now is None else "looked; it was given by somebody else"),
+        by=watcher(),
+        evidence={"uri": version.uri},
+    )
+    anchor(means, entry)
+    return entry

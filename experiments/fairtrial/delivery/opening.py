@@ -1,0 +1,63 @@
+"""A pipeline made ready to work: its state, its registry, its service, and who is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairtrial.clock import Clock
+from fairtrial.delivery.ledger import Ledger
+from fairtrial.delivery.means import Means
+from fairtrial.delivery.pinning import load_template
+from fairtrial.delivery.pipeline.model import Pipeline
+from fairtrial.delivery.service.choose import service_of
+from fairtrial.delivery.state import State, held
+from fairtrial.delivery.telling import Teller
+from fairtrial.planning.models import Fetching
+from fairtrial.registry.choose import registry_for
+
+
+@dataclass(frozen=True)
+class Opened:
+    means: Means
+    teller: Teller
+
+
+@contextmanager
+def opened(
+    pipeline: Pipeline,
+    folder: Path,
+    clock: Clock,
+    say: Callable[[str], None],
+    fetching: Fetching,
+) -> Generator[Opened]:
+    """Hold the pipeline, and all that it works with, for the block.
+
+    folder: the pipeline's own. Raises UsageError: another process holds it, or its experiment will not do.
+    """
+    load_template(pipeline.folder / pipeline.spec.experiment)
+    registry = registry_for(pipeline.spec.registry)
+    _share_address(pipeline)
+    state = State(folder)
+    try:
+        with held(folder):
+            service = service_of(pipeline, folder, fetching)
+            try:
+                ledger = Ledger(state, pipeline.spec.registry.chosen.model, clock)
+                ledger.entries()  # a broken chain is told before anything is done
+                means = Means(pipeline, state, ledger, registry, service, clock, say, fetching)
+                yield Opened(means, Teller(pipeline, state, clock, say))
+            finally:
+                service.close()
+    finally:
+        state.close()
+
+
+def _share_address(pipeline: Pipeline) -> None:
+    """The model store reads MLflow's address from the environment: the file's is the one that counts."""
+    uri = pipeline.spec.registry.chosen.tracking_uri
+    if uri is not None:
+        os.environ["MLFLOW_TRACKING_URI"] = uri

@@ -1,0 +1,71 @@
+"""A person wants the last good version back: the watch does it, or whoever asks."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from fairtrial.clock import Clock, SystemClock
+from fairtrial.delivery.events import Event, Happening
+from fairtrial.delivery.inbox import Inbox
+from fairtrial.delivery.ledger import Action, Entry, read
+from fairtrial.delivery.opening import opened
+from fairtrial.delivery.pipeline.model import Pipeline
+from fairtrial.delivery.places import folder_of
+from fairtrial.delivery.reacting import give_up, handle
+from fairtrial.delivery.state import State, is_held
+from fairtrial.delivery.who import watcher
+from fairtrial.errors import NotReadyError, UsageError
+from fairtrial.planning.models import Fetching
+
+_POLL_SECONDS = 0.2
+_PATIENCE = 300.0  # seconds for the watch to do it
+
+
+def undo(
+    pipeline: Pipeline,
+    state_dir: Path | None,
+    *,
+    to: str | None,
+    reason: str,
+    say: Callable[[str], None],
+    fetching: Fetching,
+    clock: Clock | None = None,
+) -> Entry:
+    """The ledger's entry once it is done. Raises UsageError where there is none to return to, and others."""
+    clock = clock or SystemClock()
+    folder = folder_of(pipeline.folder, pipeline.name, state_dir)
+    with closing(State(folder, make=False)) as state:
+        body = {"by": watcher(), "reason": reason, "to": to}
+        event = Event(f"undo:{uuid.uuid4().hex}", Happening.UNDO, "undo", clock.now(), body)
+        inbox = Inbox(state)
+        inbox.put([event])
+        if is_held(folder):
+            say("the watch was told")
+            _await(inbox, event, clock)
+        else:
+            with opened(pipeline, folder, clock, say, fetching) as parts:
+                taken = inbox.get(event.key)
+                assert taken is not None, "it was put there"
+                try:
+                    handle(parts.means, taken, lambda: False)
+                except UsageError as error:
+                    give_up(parts.means, taken, str(error))
+                parts.teller.tell()
+        entries = [entry for entry in read(state) if entry.event == event.key]
+    done = next((entry for entry in entries if entry.action is Action.ROLLED_BACK), None)
+    if done is None:
+        raise UsageError(entries[0].why if entries else "it was not done; see `fairtrial history`")
+    return done
+
+
+def _await(inbox: Inbox, event: Event, clock: Clock) -> None:
+    deadline = clock.now() + _PATIENCE
+    while (taken := inbox.get(event.key)) is None or taken.outcome is None:
+        if clock.now() > deadline:
+            raise NotReadyError(
+                f"the watch has not done it within {_PATIENCE:g} s; it still will: see what it says"
+            )
+        clock.sleep(_POLL_SECONDS)

@@ -1,0 +1,141 @@
+"""The closed loop: what triggers tell becomes events, and each event is worked on to its end, one at a time.
+
+Everything that must not be lost is in the pipeline's state, so that the process may be killed anywhere: the
+next one has the version in service serve again, and goes on with the first event that is not done with.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from fairtrial.delivery.adopting import notice
+from fairtrial.delivery.inbox import Inbox, Taken
+from fairtrial.delivery.means import Means
+from fairtrial.delivery.polling import Poller
+from fairtrial.delivery.reacting import give_up, handle, is_urgent
+from fairtrial.delivery.state import StateError
+from fairtrial.errors import AbortedError, FairtrialError, NotReadyError
+
+_IDLE_SECONDS = 0.5
+_LOOK_SECONDS = 30.0  # between looks at who has the champion's alias
+_FIRST, _LONGEST = 2.0, 300.0  # seconds until what could not be done is tried again
+
+
+class Watch:
+    """Of one pipeline, in the thread that calls `run`. The caller holds the pipeline's lock."""
+
+    def __init__(self, means: Means, poller: Poller, tell: Callable[[], None], wake: threading.Event) -> None:
+        """tell: makes the ledger's new entries known. wake: set by whoever puts something into the inbox."""
+        self._means = means
+        self._inbox = Inbox(means.state)
+        self._poller = poller
+        self._tell = tell
+        self._wake = wake
+        self._not_before: dict[int, float] = {}  # by event: when it is tried again
+        self._failures: dict[int, int] = {}
+        self._looked = float("-inf")
+
+    def run(self, nudged: threading.Event) -> None:
+        """Until interrupted. nudged: set by whoever knows that a trigger should be asked at once."""
+        self._serve_champion()
+        with self._polling(nudged):
+            while True:
+                if not self.work():
+                    self._wake.wait(_IDLE_SECONDS)
+                    self._wake.clear()
+
+    def run_once(self) -> None:
+        """Ask every trigger once, and bring to its end all that waits then. Raises NotReadyError."""
+        self._notice()
+        self._poller.poll(self._inbox, at_once=True)
+        while (taken := self._next()) is not None:
+            self._work_on(taken, again=False)
+            self._poller.poll(self._inbox)
+        self._tell()
+
+    def work(self) -> bool:
+        """Work on the next event, or else on what comes up meanwhile; whether there was an event."""
+        taken = self._next()
+        if taken is not None:
+            self._work_on(taken, again=True)
+        self._tell()
+        for incident in self._means.service.incidents():
+            self._means.say(incident)
+        if taken is None and self._means.clock.now() >= self._looked + _LOOK_SECONDS:
+            self._notice()
+        return taken is not None
+
+    def _serve_champion(self) -> None:
+        """Users first: whoever has the alias serves before anything else is done."""
+        means = self._means
+        while True:
+            try:
+                holder = means.registry.holder(means.champion_alias)
+                if holder is None:
+                    means.say(
+                        f"nobody has the alias {means.champion_alias} yet: the first to be tried gets it"
+                    )
+                else:
+                    url = means.service.serve(means.pinned(holder))
+                    means.say(f"version {holder.version} is in service at {url}")
+                    self._notice()
+                return
+            except NotReadyError as error:
+                means.say(f"{error}; it is tried again")
+                means.clock.sleep(_FIRST)
+
+    def _next(self) -> Taken | None:
+        """What is urgent comes first, and then in the order in which things came."""
+        now = self._means.clock.now()
+        due = [each for each in self._inbox.waiting() if self._not_before.get(each.seq, 0.0) <= now]
+        return min(due, key=lambda each: (not is_urgent(self._means, each.event), each.seq), default=None)
+
+    def _work_on(self, taken: Taken, *, again: bool) -> None:
+        try:
+            handle(self._means, taken, lambda: self._something_urgent(taken))
+        except AbortedError:
+            self._means.say(f"{taken.event.key}: cut off by what is more urgent; it is begun anew after that")
+        except StateError:
+            raise
+        except NotReadyError as error:
+            if not again:
+                raise
+            self._later(taken, error)
+        except FairtrialError as error:
+            give_up(self._means, taken, str(error))
+
+    def _something_urgent(self, taken: Taken) -> bool:
+        return any(
+            each.seq != taken.seq and is_urgent(self._means, each.event) for each in self._inbox.waiting()
+        )
+
+    def _later(self, taken: Taken, error: FairtrialError) -> None:
+        failures = self._failures[taken.seq] = self._failures.get(taken.seq, 0) + 1
+        pause = min(_LONGEST, _FIRST * 2 ** (failures - 1))
+        self._not_before[taken.seq] = self._means.clock.now() + pause
+        self._means.say(f"{taken.event.key}: {error}; it is tried again in {pause:g} s")
+
+    def _notice(self) -> None:
+        self._looked = self._means.clock.now()
+        if self._inbox.waiting():
+            return
+        try:
+            notice(self._means)
+        except NotReadyError as error:
+            self._means.say(f"{error}; it is asked again")
+
+    @contextmanager
+    def _polling(self, nudged: threading.Event) -> Generator[None]:
+        ended = threading.Event()
+        thread = threading.Thread(
+            target=self._poller.serve, args=(ended, self._wake, nudged), name="fairtrial-poll", daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            nudged.set()
+            thread.join()
