@@ -37,6 +37,9 @@ VERBS = {
     "score": "Batch predictions: the rows of a file or table through a model.",
     "scan": "Say whether a model file or folder is safe to load.",
     "pack": "An OCI image with a model in it, without a container engine.",
+    "watch": "The closed loop: try what the registry brings, promote, react to alerts.",
+    "history": "Which version was in service when, why, and on what evidence.",
+    "undo": "Back to the last good version, at once.",
     "collect": "Collect live evidence: Seldon's request log, and feedback by request.",
     "operator": "Run the Experiment resources of a cluster.",
 }

@@ -40,15 +40,12 @@ def command(file: Path, to: str | None, reason: str, state_dir: Path | None) -> 
     from fairtrial.delivery.undoing import undo
 
     pipeline = load(file)
+
+    def tell(line: str) -> None:
+        click.echo(line, err=True)
+
     with ending_on_signals(), fetching_told() as fetching:
-        entry = undo(
-            pipeline,
-            state_dir,
-            to=to,
-            reason=reason,
-            say=lambda line: click.echo(line, err=True),
-            fetching=fetching,
-        )
+        entry = undo(pipeline, state_dir, to=to, reason=reason, say=tell, fetching=fetching)
     say(f"{entry.model} {entry.version} is in service again (before: {entry.before})")
     if as_json():
         print_json({"version": entry.version, "before": entry.before, "entry": entry.seq, "hash": entry.hash})

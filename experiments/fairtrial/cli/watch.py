@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
-from fairtrial.cli.output import as_json, output_option, print_json
+from fairtrial.cli.output import as_json, output_option
 from fairtrial.cli.signals import ending_on_signals
 from fairtrial.console.fetching import fetching_told
 
@@ -43,6 +44,9 @@ def command(file: Path, once: bool, state_dir: Path | None) -> None:
     def say(line: str) -> None:
         click.echo(line, err=True)
 
+    def print_line(entry: object) -> None:
+        click.echo(json.dumps(entry, ensure_ascii=False))
+
     with ending_on_signals(), fetching_told() as fetching:
         watch(
             pipeline,
@@ -50,5 +54,5 @@ def command(file: Path, once: bool, state_dir: Path | None) -> None:
             once=once,
             say=say,
             fetching=fetching,
-            document=print_json if as_documents else None,
+            document=print_line if as_documents else None,
         )

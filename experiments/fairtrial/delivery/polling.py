@@ -58,8 +58,8 @@ class Poller:
                 self._say(f"{trigger.name}: {event.key}")
         return came
 
-    def serve(self, ended: threading.Event, wake: threading.Event, nudged: threading.Event) -> None:
-        """Poll until `ended`; `wake` is set when something came, and all are asked at once when `nudged` is.
+    def serve(self, ended: threading.Event, wake: threading.Event) -> None:
+        """Poll until `ended`; `wake` is set when something came.
 
         The watch sees itself that the state cannot be used, so that this need not say so.
         """
@@ -67,11 +67,9 @@ class Poller:
         try:
             inbox = Inbox(state)
             while not ended.is_set():
-                at_once = nudged.is_set()
-                nudged.clear()
-                if self.poll(inbox, at_once=at_once):
+                if self.poll(inbox):
                     wake.set()
-                nudged.wait(self._pause())
+                ended.wait(self._pause())
         except StateError:
             wake.set()
         finally:

@@ -37,10 +37,10 @@ class Watch:
         self._failures: dict[int, int] = {}
         self._looked = float("-inf")
 
-    def run(self, nudged: threading.Event) -> None:
-        """Until interrupted. nudged: set by whoever knows that a trigger should be asked at once."""
+    def run(self) -> None:
+        """Until interrupted."""
         self._serve_champion()
-        with self._polling(nudged):
+        with self._polling():
             while True:
                 if not self.work():
                     self._wake.wait(_IDLE_SECONDS)
@@ -69,22 +69,24 @@ class Watch:
 
     def _serve_champion(self) -> None:
         """Users first: whoever has the alias serves before anything else is done."""
-        means = self._means
         while True:
             try:
-                holder = means.registry.holder(means.champion_alias)
-                if holder is None:
-                    means.say(
-                        f"nobody has the alias {means.champion_alias} yet: the first to be tried gets it"
-                    )
-                else:
-                    url = means.service.serve(means.pinned(holder))
-                    means.say(f"version {holder.version} is in service at {url}")
-                    self._notice()
-                return
+                self._serve_holder()
             except NotReadyError as error:
-                means.say(f"{error}; it is tried again")
-                means.clock.sleep(_FIRST)
+                self._means.say(f"{error}; it is tried again")
+                self._means.clock.sleep(_FIRST)
+            else:
+                self._notice()
+                return
+
+    def _serve_holder(self) -> None:
+        means = self._means
+        holder = means.registry.holder(means.champion_alias)
+        if holder is None:
+            means.say(f"nobody has the alias {means.champion_alias} yet: the first version gets it")
+            return
+        url = means.service.serve(means.pinned(holder))
+        means.say(f"version {holder.version} is in service at {url}")
 
     def _next(self) -> Taken | None:
         """What is urgent comes first, and then in the order in which things came."""
@@ -127,15 +129,14 @@ class Watch:
             self._means.say(f"{error}; it is asked again")
 
     @contextmanager
-    def _polling(self, nudged: threading.Event) -> Generator[None]:
+    def _polling(self) -> Generator[None]:
         ended = threading.Event()
         thread = threading.Thread(
-            target=self._poller.serve, args=(ended, self._wake, nudged), name="fairtrial-poll", daemon=True
+            target=self._poller.serve, args=(ended, self._wake), name="fairtrial-poll", daemon=True
         )
         thread.start()
         try:
             yield
         finally:
             ended.set()
-            nudged.set()
             thread.join()

@@ -16,7 +16,7 @@ from fairtrial.delivery.pipeline.model import Pipeline
 from fairtrial.delivery.places import folder_of
 from fairtrial.delivery.polling import Poller
 from fairtrial.delivery.state import State
-from fairtrial.delivery.triggers.choose import listening, polled
+from fairtrial.delivery.triggers.choose import listener_of, triggers_of
 from fairtrial.delivery.watch import Watch
 from fairtrial.planning.models import Fetching
 
@@ -37,7 +37,7 @@ def watch(
     """
     clock = clock or SystemClock()
     folder = folder_of(pipeline.folder, pipeline.name, state_dir)
-    wake, nudged = threading.Event(), threading.Event()
+    wake = threading.Event()
     with ExitStack() as stack:
         parts = stack.enter_context(opened(pipeline, folder, clock, say, fetching))
 
@@ -50,7 +50,8 @@ def watch(
                 state.close()
             return (entry.version, entry.time) if entry is not None and entry.version is not None else None
 
-        poller = Poller(polled(pipeline, parts.means.registry, serving), folder, clock, say)
+        triggers = triggers_of(pipeline, parts.means.registry, serving)
+        poller = Poller(triggers.polled, folder, clock, say)
         announce = _announcing(parts.means.state, document) if document is not None else None
 
         def tell() -> None:
@@ -62,10 +63,12 @@ def watch(
         if once:
             watch.run_once()
             return
-        if pipeline.spec.listen is not None:
-            where = stack.enter_context(listening(pipeline, folder, clock, wake, nudged))
-            say(f"{pipeline.name} listens at {where}")
-        watch.run(nudged)
+        listener = listener_of(pipeline, triggers, folder, clock, wake.set)
+        if listener is not None:
+            listener.start()
+            stack.callback(listener.stop)
+            say(f"{pipeline.name} listens at {listener.url}")
+        watch.run()
 
 
 def _announcing(state: State, document: Callable[[Any], None]) -> Callable[[], None]:
