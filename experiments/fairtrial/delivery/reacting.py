@@ -109,10 +109,9 @@ def _next_tried(means: Means, taken: Taken, why: str) -> list[Entry]:
 
 
 def _retrained(means: Means, taken: Taken, why: str) -> Entry:
-    retrain = means.pipeline.spec.retrain
-    assert retrain is not None, "the model demands it where a trigger retrains"
+    hook = hook_of(means.pipeline, means.state.folder)
+    assert hook is not None, "the model demands it where a trigger retrains"
     steps = Steps(means.state, taken, means.clock)
-    hook = hook_of(retrain, means.pipeline.folder, means.state.folder)
     started = steps.once("retrain", lambda: {"started": hook.start(taken.event)})["started"]
     return _entry(means, taken, Action.RETRAINING, f"{why}; retraining: {started}")
 
