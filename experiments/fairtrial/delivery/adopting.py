@@ -39,7 +39,8 @@ def adopt(means: Means, taken: Taken) -> Entry:
     version = means.registry.version(str(taken.event.body["version"]))
     now = in_service(means.ledger.entries())
     url = means.service.serve(means.pinned(version))
-    means.say(f"version {version.version} is in service at {url}")
+    if now is not None:
+        means.say(f"version {version.version} is in service at {url}: somebody gave it the alias")
     entry = means.ledger.close_with(
         taken,
         Action.ADOPTED,

@@ -57,7 +57,7 @@ def load_template(path: Path) -> Experiment:
 def pinned_text(path: Path, baseline: Pinned, candidate: Pinned | None) -> str:
     """The template's text with these versions; what else it says of its arms stays.
 
-    candidate: None for a deployment of the baseline alone; the template's own stands there, and is not used.
+    candidate: None for a deployment of the baseline alone; the template's own stays, and is not deployed.
     """
     yaml = YAML()
     yaml.width = 200
@@ -66,6 +66,8 @@ def pinned_text(path: Path, baseline: Pinned, candidate: Pinned | None) -> str:
     _put(spec["baseline"], baseline)
     if candidate is not None:
         _put(spec["candidates"][0], candidate)
+    else:
+        spec["candidates"][0]["name"] = f"not-{baseline.arm}"  # which may be the template's own name for it
     out = io.StringIO()
     yaml.dump(document, out)
     return out.getvalue()
