@@ -38,7 +38,7 @@ class RegistryWebhook:
         ]
         if not nudged:
             raise RefusedError(
-                "the signature is wrong: is it the secret of the registry's webhook that spec.triggers names?",
+                "the signature is wrong: does spec.triggers name the secret of the registry's webhook?",
                 HTTPStatus.UNAUTHORIZED,
             )
         for trigger in nudged:

@@ -44,19 +44,18 @@ class ScheduleTrigger:
         seen = cursors.read(_KIND, cursor)
         if seen is None or (seen["cron"], seen["zone"]) != (self._cron, self._zone):
             return Polled((), self._cursor(now))
-        came = 0
-        at = 0.0
-        for at in takewhile(lambda time: time <= now, times_after(self._cron, self._zone, seen["at"])):
-            came += 1
-        if not came:
+        times = times_after(self._cron, self._zone, seen["at"])
+        passed = list(takewhile(lambda time: time <= now, times))
+        if not passed:
             return Polled((), cursor)
+        at = passed[-1]
         in_words = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         event = Event(
             key=f"{self._name}:{in_words}",
             happening=Happening.SCHEDULED,
             trigger=self._name,
             time=at,
-            body={"at": at, "missed": came - 1},
+            body={"at": at, "missed": len(passed) - 1},
         )
         return Polled((event,), self._cursor(at))
 

@@ -36,12 +36,18 @@ class Receiver(Protocol):
 
 
 def parse_json(body: bytes) -> Any:
-    """Raises RefusedError."""
+    """What can be kept as JSON again. Raises RefusedError."""
     try:
-        return json.loads(body)
+        found: Any = json.loads(body, parse_constant=_refuse)
+        json.dumps(found, ensure_ascii=False).encode()  # halves of characters are no text
     except (ValueError, RecursionError) as error:
         why = str(error) if isinstance(error, json.JSONDecodeError) else type(error).__name__
         raise RefusedError(f"the body is no JSON: {why}") from error
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def demand_type(headers: Mapping[str, str], wanted: str) -> None:
@@ -64,7 +70,7 @@ def parse_time(text: str) -> float | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found.timestamp() if found.tzinfo is not None and found.year > 1 else None
+    return found.timestamp() if found.tzinfo is not None and 1 < found.year < 9999 else None
 
 
 def in_words(time: float) -> str:
