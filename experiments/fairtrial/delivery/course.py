@@ -63,7 +63,7 @@ class Course:
         trial = self._tried(chosen, chosen.champion)
         if isinstance(trial, str):
             return self._refuse(chosen, trial, None)
-        why = f"{trial.evidence['verdict']}: {' '.join(trial.evidence['reasons'])}"
+        why = " ".join(trial.evidence["reasons"])
         self._evidence |= trial.evidence
         return self._promote(chosen, why, trial) if trial.promoted else self._refuse(chosen, why, trial)
 

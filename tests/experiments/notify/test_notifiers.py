@@ -118,7 +118,7 @@ def test_apprise_says_nothing_of_its_addresses(
     [
         ({"apprise": {"env": "NOT_SET"}}, "the environment's NOT_SET is empty or not set"),
         ({"webhookFrom": {"file": "nowhere"}}, "cannot read"),
-        ({"webhookFrom": {"file": "two"}}, "expected one URL, found 2"),
+        ({"webhookFrom": {"file": "two"}}, "expected one address, found 2"),
         ({"webhookFrom": {"file": "wrong"}}, "expected the URL of a webhook"),
         ({"apprise": {"file": "wrong"}}, "apprise knows no such URL"),
         ({"apprise": {"file": "binary"}}, "cannot read"),

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
+from fairtrial.delivery.triggers.labels import pattern_of
+from fairtrial.delivery.triggers.times import TimesError, check_cron, check_zone
 from fairtrial.experiment.base import DnsLabel, Mistake, Part, raise_mistakes
 from fairtrial.experiment.notifications import Secret
 from fairtrial.experiment.quantities import QuantityError, describe, format_duration, parse_duration
@@ -71,6 +73,17 @@ class AlertTrigger(Part):
         examples=[{"alertname": "ModelDegraded", "model": "wine"}],
     )
 
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        found: list[Mistake] = []
+        for label, wanted in self.match.items():
+            try:
+                pattern_of(wanted)
+            except re.error as error:
+                found.append((("match", label), f"is no regular expression: {error}"))
+        raise_mistakes(found)
+        return self
+
 
 class CloudEventTrigger(Part):
     """A CloudEvent posted to /events of the listener."""
@@ -101,6 +114,18 @@ class ScheduleTrigger(Part):
         description="Whose clock, by its name in the IANA database. Default: UTC.",
         examples=["Europe/Berlin"],
     )
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        found: list[Mistake] = []
+        checks = (("cron", check_cron, self.cron), ("timeZone", check_zone, self.time_zone))
+        for field, check, value in checks:
+            try:
+                check(value)
+            except TimesError as error:
+                found.append(((field,), str(error)))
+        raise_mistakes(found)
+        return self
 
 
 class ExpiryTrigger(Part):

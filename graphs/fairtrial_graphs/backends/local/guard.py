@@ -1,9 +1,10 @@
 """Runs one command and sees to it that the command does not outlive the process that asked for it.
 
-Started as `python -I -S guard.py GRACE PARENT COMMAND...` with a pipe from PARENT (a process id) as standard
-input and another to it as standard output. The first pipe closes when PARENT ends, however it ends, SIGKILL
-included: then the command's process group gets SIGTERM, and SIGKILL after GRACE seconds. The second carries
-the command's process id. What the command prints goes to the guard's standard error.
+Started as `python -I -S guard.py GRACE PARENT INPUT COMMAND...` with a pipe from PARENT (a process id) as
+standard input and another to it as standard output. The first pipe closes when PARENT ends, however it ends,
+SIGKILL included: then the command's process group gets SIGTERM, and SIGKILL after GRACE seconds. The second
+carries the command's process id. The command's own standard input is the file INPUT. What it prints goes to
+the guard's standard error.
 
 Standard library only, and little of it: it must start in milliseconds.
 """
@@ -20,7 +21,7 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> int:
     """Run the command; the result is its exit code, 128 + N if signal N ended it, 127 if it did not start."""
-    grace, parent, command = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    grace, parent, given, command = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
     told_to_stop: list[int] = []
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -28,7 +29,7 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     for stop in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(stop, lambda number, _: told_to_stop.append(number))
-    child = _start(command)
+    child = _start(command, given)
     os.write(1, f"{child}\n".encode())
     while (code := _exit_code(child)) is None:
         # The parent's death shows as end of file, unless a forked copy of it holds the pipe: hence the look.
@@ -42,7 +43,7 @@ def main() -> int:
     return code
 
 
-def _start(command: list[str]) -> int:
+def _start(command: list[str], given: str) -> int:
     """Start the command in a session of its own; its process id."""
     guard = os.getpid()
     libc = ctypes.CDLL(None)
@@ -57,7 +58,7 @@ def _start(command: list[str]) -> int:
             os._exit(127)
         for number in (signal.SIGPIPE, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(os.open(given, os.O_RDONLY), 0)
         os.dup2(2, 1)
         os.execvp(command[0], command)
     except OSError as error:

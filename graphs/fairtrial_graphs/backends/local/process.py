@@ -24,15 +24,33 @@ class GuardedProcess:
     """
 
     def __init__(
-        self, argv: Sequence[str], *, env: Mapping[str, str], folder: Path, log: Path, grace: float = 2.0
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        folder: Path,
+        log: Path,
+        grace: float = 2.0,
+        given: Path | None = None,
     ) -> None:
+        """given: a file that is its standard input, which is empty by default."""
         self.log = log
         self._grace = grace
         log.parent.mkdir(parents=True, exist_ok=True)
+        stdin = os.devnull if given is None else str(given.absolute())
         with log.open("ab") as out:
             self._log_start = out.tell()
             self._guard = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_GUARD), str(grace), str(os.getpid()), *argv],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    str(_GUARD),
+                    str(grace),
+                    str(os.getpid()),
+                    stdin,
+                    *argv,
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=out,

@@ -1,0 +1,17 @@
+"""What a trigger remembers from poll to poll, as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def write(kind: str, **fields: Any) -> str:
+    return json.dumps({"kind": kind, **fields}, sort_keys=True)
+
+
+def read(kind: str, cursor: str | None) -> Mapping[str, Any] | None:
+    """None for none, and for that of another kind of trigger, which had the name before the file changed."""
+    found: Any = json.loads(cursor) if cursor is not None else None
+    return found if found is not None and found["kind"] == kind else None
