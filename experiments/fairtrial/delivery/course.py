@@ -106,10 +106,10 @@ class Course:
         if image is None:
             return {}
         candidate = load_template(self._means.template).spec.candidates[0]
-        name = arm_of(self._version)
+        folder = self._means.pipeline.folder
 
         def pack() -> Mapping[str, Any]:
-            return pushed(image, model, self._version, candidate, name, self._means.say)
+            return pushed(image, folder, model, self._version, candidate, self._means.say)
 
         return self._step("pack", f"packing it for {image.push}", pack)
 
@@ -162,7 +162,7 @@ class Course:
                 files = [trial.folder.verdict, trial.folder.report]
                 where = registry.attach(self._version, files, run=trial.folder.id)
             if image := self._evidence.get("image"):
-                tags["fairtrial.image"] = f"{image}@{self._evidence['imageDigest']}"
+                tags["fairtrial.image"] = image
             registry.tag(self._version, tags)
             return {"report": where}
 

@@ -85,6 +85,13 @@ class Image(Part):
         min_length=1,
         description="An image with Python: a layout on disk, or a reference. Default: the official slim one.",
     )
+    lock: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The Python packages to install, one a line; a path relative to this file. "
+        "Default: the versions that run here.",
+        examples=["requirements.lock"],
+    )
     artifact: bool = Field(
         default=False, description="Push the bare model, with no server around it. Default: false."
     )

@@ -1,0 +1,90 @@
+"""A model at a real MLflow server, its versions trained, and a real registry of images."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from experiments.registry.conftest import mlflow_server as mlflow_server
+from mlflow import MlflowClient
+from servers.image.conftest import registry as registry
+from servers.image.conftest import run_registry as run_registry
+from servers.image.conftest import small_base as small_base
+
+# Decided by a few hundred rows within seconds.
+EXPERIMENT = """
+apiVersion: fairtrial.dev/v1alpha1
+kind: Experiment
+metadata: {name: wine}
+spec:
+  baseline: {name: baseline, modelUri: "models:/MODEL@champion"}
+  candidates: [{name: candidate, modelUri: "models:/MODEL@challenger"}]
+  strategy:
+    canary: {steps: [{setWeight: 10, minRequests: 20}, {setWeight: 50}]}
+  traffic:
+    loadTest: {arrivalRate: 150/s, maxDuration: 20s}
+  metrics:
+    - {name: accuracy, minEffect: 8pp}
+  analysis: {lookInterval: 500ms}
+"""
+
+
+@dataclass
+class Models:
+    """A registered model of an MLflow server."""
+
+    client: MlflowClient
+    name: str
+    url: str
+    trained: Path
+
+    def add(self, model: str) -> str:
+        """Register what was trained as `v1` (worse) or `v2` (better); the version."""
+        experiment = self.client.get_experiment_by_name("training")
+        place = experiment.experiment_id if experiment else self.client.create_experiment("training")
+        run = self.client.create_run(place)
+        self.client.log_artifacts(run.info.run_id, str(self.trained / "models" / model), "model")
+        self.client.set_terminated(run.info.run_id)
+        source = f"{run.info.artifact_uri}/model"
+        made = self.client.create_model_version(self.name, source=source, run_id=run.info.run_id)
+        return str(made.version)
+
+    def give(self, alias: str, version: str) -> None:
+        self.client.set_registered_model_alias(self.name, alias, version)
+
+    def holder(self, alias: str) -> str | None:
+        found = self.client.get_registered_model(self.name).aliases.get(alias)
+        return str(found) if found is not None else None
+
+    def tags(self, version: str) -> dict[str, str]:
+        return dict(self.client.get_model_version(self.name, version).tags)
+
+    def reports(self, version: str) -> list[str]:
+        """Names of the files that deliveries have put beside a version."""
+        run = self.client.get_model_version(self.name, version).run_id
+        folders = self.client.list_artifacts(run, "fairtrial")
+        return sorted(
+            Path(file.path).name
+            for folder in folders
+            for file in self.client.list_artifacts(run, folder.path)
+        )
+
+
+@pytest.fixture
+def models(mlflow_server: str, trained: Path, request: pytest.FixtureRequest) -> Models:
+    client = MlflowClient(mlflow_server, mlflow_server)
+    name = request.node.name
+    client.create_registered_model(name)
+    return Models(client, name, mlflow_server, trained)
+
+
+@pytest.fixture
+def project(models: Models, tmp_path: Path) -> Path:
+    """A folder with the experiment that versions are put to, and its data."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    shutil.copy(models.trained / "holdout.parquet", folder)
+    (folder / "experiment.yaml").write_text(EXPERIMENT.replace("MODEL", models.name))
+    return folder
