@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from experiments.registry.conftest import mlflow_server as mlflow_server
+from experiments.registry.conftest import mlflow_server  # noqa: F401
 from mlflow import MlflowClient
-from servers.image.conftest import registry as registry
-from servers.image.conftest import run_registry as run_registry
-from servers.image.conftest import small_base as small_base
+from servers.image.conftest import registry  # noqa: F401
+from servers.image.conftest import run_registry  # noqa: F401
+from servers.image.conftest import small_base  # noqa: F401
 
 # Decided by a few hundred rows within seconds.
 EXPERIMENT = """
@@ -73,7 +73,7 @@ class Models:
 
 
 @pytest.fixture
-def models(mlflow_server: str, trained: Path, request: pytest.FixtureRequest) -> Models:
+def models(mlflow_server: str, trained: Path, request: pytest.FixtureRequest) -> Models:  # noqa: F811
     client = MlflowClient(mlflow_server, mlflow_server)
     name = request.node.name
     client.create_registered_model(name)
