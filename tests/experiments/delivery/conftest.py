@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from experiments.registry.conftest import mlflow_server  # noqa: F401
 from mlflow import MlflowClient
-from servers.image.conftest import registry  # noqa: F401
-from servers.image.conftest import run_registry  # noqa: F401
-from servers.image.conftest import small_base  # noqa: F401
+from servers.image.conftest import (
+    registry,  # noqa: F401
+    run_registry,  # noqa: F401
+    small_base,  # noqa: F401
+)
 
 # Decided by a few hundred rows within seconds.
 EXPERIMENT = """

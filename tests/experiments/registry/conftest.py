@@ -25,6 +25,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     argv += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--workers", "1"]
     argv += ["--artifacts-destination", str(folder / "artifacts")]
     quiet = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    quiet["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # seven processes that nothing here needs
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             argv, cwd=folder, stdout=log, stderr=log, env=quiet, start_new_session=True
