@@ -49,7 +49,7 @@ def controller_manager(
 ) -> Iterator[None]:
     """A real kube-controller-manager, which does what the API server alone does not.
 
-    It ends with its test: it would write the status of the Deployments in which a stand-in says what is ready.
+    It ends with its test: it would write the status of Deployments in which a stand-in says what is ready.
     """
     program = _program(pytestconfig, "controller_manager")
     with starting.controller_manager(program, control_plane, tmp_path):
