@@ -40,11 +40,15 @@ class Autoscaling:
 
 @dataclass(frozen=True)
 class Arm:
-    """One model version. It becomes a predictor, and a graph node, of its name."""
+    """One model version. It becomes a predictor, and a graph node, of its name.
+
+    It has either a model and the server for it, or an image that has both.
+    """
 
     name: str
-    model_uri: str
-    implementation: str  # an entry of predictor_servers, e.g. SKLEARN_SERVER
+    model_uri: str | None = None
+    implementation: str | None = None  # an entry of predictor_servers, e.g. SKLEARN_SERVER
+    image: str | None = None
     replicas: int | None = None
     resources: Mapping[str, Any] | None = None  # as in a container: {"requests": ..., "limits": ...}
     autoscaling: Autoscaling | None = None
@@ -204,12 +208,9 @@ def with_local_uris(deployment: SeldonDeployment, folder: Path) -> SeldonDeploym
 
 
 def _predictor(arm: Arm) -> Predictor:
-    node: dict[str, Any] = {
-        "name": arm.name,
-        "implementation": arm.implementation,
-        "modelUri": arm.model_uri,
-        "type": "MODEL",
-    }
+    node: dict[str, Any] = {"name": arm.name, "type": "MODEL"}
+    if arm.image is None:
+        node |= {"implementation": arm.implementation, "modelUri": arm.model_uri}
     if arm.parameters:
         node["parameters"] = [
             Parameter(name=name, value=value, type="STRING") for name, value in sorted(arm.parameters.items())
@@ -236,6 +237,8 @@ def _predictor(arm: Arm) -> Predictor:
 
 def _component(arm: Arm) -> ComponentSpec | None:
     container: dict[str, Any] = {}
+    if arm.image is not None:
+        container["image"] = arm.image
     if arm.env:
         container["env"] = [EnvVar(name=name, value=value) for name, value in sorted(arm.env.items())]
     if arm.resources:

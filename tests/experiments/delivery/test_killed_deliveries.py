@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from experiments.delivery.conftest import Models
-from experiments.runs import fairtrial, processes_of
+from experiments.runs import assert_no_orphans, fairtrial
 from servers.image.conftest import Running
 
 pytest.importorskip("uv", reason="needs uv: uv sync --group image")
@@ -59,12 +59,12 @@ def test_one_promotion_one_image_and_one_entry_however_often_it_dies(
         for when in ("unwritten", "written"):
             died = killed(step, when, project)
             assert died.returncode == -signal.SIGKILL, (step, when, died.stderr)
-            assert not processes_of(project / "deliveries")
+            assert_no_orphans(project / "deliveries")
 
     done = fairtrial("watch", "--once", cwd=project)
 
     assert done.returncode == 0, done.stderr
-    assert not processes_of(project / "deliveries")
+    assert_no_orphans(project / "deliveries")
     assert [(each["action"], each["version"]) for each in history(project)] == [
         ("adopted", worse),
         ("promoted", better),
