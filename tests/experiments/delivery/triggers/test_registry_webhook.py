@@ -33,6 +33,8 @@ def _answers(url: str) -> bool:
         return False
 
 
+@pytest.mark.slow  # a server of its own: on a busy machine it takes a minute to start
+@pytest.mark.timeout(300)
 def test_an_alias_that_is_set_is_an_event_without_waiting_for_the_next_poll(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -59,7 +61,7 @@ def test_an_alias_that_is_set_is_an_event_without_waiting_for_the_next_poll(
                 secret="signing secret",
             )
             client.create_registered_model("wine")
-            client.create_model_version("wine", source=str(tmp_path / "model"))
+            client.create_model_version("wine", source="s3://models/wine")
             (alias,) = triggers.polled
             now = clock.now()
             before = alias.poll(now, None)
