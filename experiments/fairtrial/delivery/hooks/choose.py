@@ -10,29 +10,32 @@ from fairtrial.delivery.hooks.command import Command
 from fairtrial.delivery.hooks.interface import Hook
 from fairtrial.delivery.hooks.kubeflow import Kubeflow
 from fairtrial.delivery.hooks.webhook import WebhookHook
-from fairtrial.delivery.pipeline.retraining import Retrain
+from fairtrial.delivery.pipeline.model import Pipeline
 from fairtrial.delivery.pipeline.retraining import WebhookHook as SaidWebhook
 from fairtrial.errors import UsageError
 from fairtrial.experiment.notifications import Secret
 from fairtrial.secret_values import value_of
 
 
-def hook_of(retrain: Retrain, folder: Path, own: Path) -> Hook:
-    """folder: of the pipeline file, where its relative paths start. own: the pipeline's, for logs.
+def hook_of(pipeline: Pipeline, folder: Path) -> Hook | None:
+    """None where the file names none. folder: the pipeline's own, for logs.
 
     Raises UsageError where a secret that the file names is not where it says; it is read again at each use.
     """
+    retrain = pipeline.spec.retrain
+    if retrain is None:
+        return None
     if retrain.command is not None:
         said = retrain.command
-        return Command(said.run, said.timeout, folder=folder, logs=own / "retraining")
+        return Command(said.run, said.timeout, folder=pipeline.folder, logs=folder / "retraining")
     if retrain.webhook is not None:
-        return WebhookHook(_url(retrain.webhook, folder))
+        return WebhookHook(_url(retrain.webhook, pipeline.folder))
     if retrain.airflow is not None:
         airflow = retrain.airflow
-        return Airflow(airflow.url, airflow.dag, _token(airflow.token, folder, "airflow"))
+        return Airflow(airflow.url, airflow.dag, _token(airflow.token, pipeline.folder, "airflow"))
     kubeflow = retrain.kubeflow
     assert kubeflow is not None, "the model demands one of the four"
-    token = _token(kubeflow.token, folder, "kubeflow")
+    token = _token(kubeflow.token, pipeline.folder, "kubeflow")
     return Kubeflow(kubeflow.url, kubeflow.pipeline, kubeflow.experiment, token)
 
 

@@ -12,17 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from experiments.delivery.hooks.choosing import hook
 from experiments.delivery.hooks.events import EVENT, NAME, TOLD
 from experiments.delivery.hooks.services import Asked, serving
-from fairtrial.delivery.hooks.choose import hook_of
-from fairtrial.delivery.hooks.interface import Hook
 from fairtrial.delivery.hooks.naming import idempotency_key, name_of
-from fairtrial.delivery.pipeline.retraining import Retrain
 from fairtrial.errors import NotReadyError, UsageError
-
-
-def hook(folder: Path, **said: Any) -> Hook:
-    return hook_of(Retrain.model_validate(said), folder, folder / "own")
 
 
 def test_a_name_is_fit_for_files_and_runs_and_no_two_keys_share_one():
