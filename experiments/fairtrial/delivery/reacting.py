@@ -42,7 +42,7 @@ def handle(means: Means, taken: Taken, cut_off: Callable[[], bool]) -> None:
             entry = roll_back(means, taken, why, to=said.get("to"), by=str(said["by"]))
             _finish(means, taken, [entry])
         case _:
-            _react(means, taken)
+            _react(means, taken, cut_off)
 
 
 def give_up(means: Means, taken: Taken, why: str) -> Entry:
@@ -60,7 +60,7 @@ def give_up(means: Means, taken: Taken, why: str) -> Entry:
     )
 
 
-def _react(means: Means, taken: Taken) -> None:
+def _react(means: Means, taken: Taken, cut_off: Callable[[], bool]) -> None:
     event = taken.event
     why = summary(event)
     done: list[Entry] = []
@@ -70,7 +70,7 @@ def _react(means: Means, taken: Taken) -> None:
         elif reaction == "tryNext":
             done += _next_tried(means, taken, why)
         elif reaction == "retrain":
-            done.append(_retrained(means, taken, why))
+            done.append(_retrained(means, taken, why, cut_off))
         elif not done:  # notify: what the others write is told as it is; alone, it is an entry of its own
             done.append(_noted(means, taken, why))
     _finish(means, taken, done)
@@ -108,11 +108,11 @@ def _next_tried(means: Means, taken: Taken, why: str) -> list[Entry]:
     return []
 
 
-def _retrained(means: Means, taken: Taken, why: str) -> Entry:
+def _retrained(means: Means, taken: Taken, why: str, cut_off: Callable[[], bool]) -> Entry:
     hook = hook_of(means.pipeline, means.state.folder)
     assert hook is not None, "the model demands it where a trigger retrains"
     steps = Steps(means.state, taken, means.clock)
-    started = steps.once("retrain", lambda: {"started": hook.start(taken.event)})["started"]
+    started = steps.once("retrain", lambda: {"started": hook.start(taken.event, cut_off)})["started"]
     return _entry(means, taken, Action.RETRAINING, f"{why}; retraining: {started}")
 
 

@@ -1,3 +1,5 @@
+"""An event, and what is made of it."""
+
 from __future__ import annotations
 
 from fairtrial.delivery.events import Event, Happening
@@ -17,3 +19,8 @@ TOLD = {
     "time": "2026-11-28T11:00:00.123+00:00",
     "body": {"summary": "accuracy fell to 0.71"},
 }
+
+
+def never() -> bool:
+    """Nothing more urgent waits."""
+    return False

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from experiments.delivery.hooks.choosing import hook
-from experiments.delivery.hooks.events import EVENT, NAME, TOLD
+from experiments.delivery.hooks.events import EVENT, NAME, TOLD, never
 from fairtrial.errors import NotReadyError, UsageError
 from servers.store.programs import answers, free_port, running
 
@@ -79,8 +79,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
 def test_a_run_is_begun_once_and_has_the_event(airflow: tuple[str, Path]):
     url, home = airflow
     train = hook(home, airflow={"url": url, "dag": "train_wine", "token": {"file": "token"}})
-    assert train.start(EVENT) == f"run {NAME} of the DAG train_wine"
-    assert train.start(EVENT) == f"run {NAME} of the DAG train_wine had been begun"
+    assert train.start(EVENT, never) == f"run {NAME} of the DAG train_wine"
+    assert train.start(EVENT, never) == f"run {NAME} of the DAG train_wine had been begun"
     token = (home / "token").read_text()
     runs = httpx.get(
         f"{url}/api/v2/dags/train_wine/dagRuns", headers={"Authorization": f"Bearer {token}"}, timeout=30
@@ -92,14 +92,14 @@ def test_what_it_refuses_is_told(airflow: tuple[str, Path]):
     url, home = airflow
     lost = hook(home, airflow={"url": url, "dag": "nope", "token": {"file": "token"}})
     with pytest.raises(UsageError, match=r"asked to start the DAG nope, and answered 404; see spec\.retrain"):
-        lost.start(EVENT)
+        lost.start(EVENT, never)
     stranger = hook(home, airflow={"url": url, "dag": "train_wine"})
     with pytest.raises(UsageError, match="answered 401; see the token"):
-        stranger.start(EVENT)
+        stranger.start(EVENT, never)
 
 
 def test_one_that_is_down_may_come_back(airflow: tuple[str, Path]):
     _, home = airflow
     gone = hook(home, airflow={"url": f"http://127.0.0.1:{free_port()}", "dag": "train_wine"})
     with pytest.raises(NotReadyError, match=r"Airflow at 127\.0\.0\.1 cannot be reached"):
-        gone.start(EVENT)
+        gone.start(EVENT, never)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from experiments.delivery.hooks.events import EVENT, TOLD
+from experiments.delivery.hooks.events import EVENT, TOLD, never
 from fairtrial.delivery.hooks.command import Command
-from fairtrial.errors import NotReadyError, UsageError
+from fairtrial.errors import AbortedError, NotReadyError, UsageError
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ open("told.json", "a").write(json.dumps(told))
 
 
 def test_it_runs_in_the_file_s_folder_and_is_told_the_event(folder: Path):
-    said = python(folder, _TELL).start(EVENT)
+    said = python(folder, _TELL).start(EVENT, never)
     told = json.loads((folder / "told.json").read_text())
     assert told == {"cwd": str(folder), "key": EVENT.key, "stdin": TOLD}
     log = Path(said.rpartition("see ")[2])
@@ -50,13 +50,13 @@ def test_it_runs_in_the_file_s_folder_and_is_told_the_event(folder: Path):
 
 
 def test_there_is_no_shell(folder: Path):
-    command(folder, "touch", "a; touch b", "$HOME").start(EVENT)
+    command(folder, "touch", "a; touch b", "$HOME").start(EVENT, never)
     assert sorted(path.name for path in folder.iterdir()) == ["$HOME", "a; touch b"]
 
 
 def test_one_that_has_run_to_its_end_is_not_run_again_for_the_same_event(folder: Path):
-    python(folder, _TELL).start(EVENT)
-    assert "has run for this event already" in python(folder, _TELL).start(EVENT)
+    python(folder, _TELL).start(EVENT, never)
+    assert "has run for this event already" in python(folder, _TELL).start(EVENT, never)
     assert (folder / "told.json").read_text().count(EVENT.key) == 2, "once in the environment, once on stdin"
 
 
@@ -73,17 +73,17 @@ def test_its_failure_is_a_sentence_and_says_whether_it_may_pass(
     folder: Path, code: str, error: type[Exception], said: str
 ):
     with pytest.raises(error, match=said):
-        python(folder, code).start(EVENT)
-    python(folder, "pass").start(EVENT)  # it may be run again
+        python(folder, code).start(EVENT, never)
+    python(folder, "pass").start(EVENT, never)  # it may be run again
 
 
 def test_a_program_that_is_not_there_is_told(folder: Path):
     with pytest.raises(UsageError, match="ended with exit code 127: no-such did not start: No such file"):
-        command(folder, "no-such").start(EVENT)
+        command(folder, "no-such").start(EVENT, never)
     with pytest.raises(NotReadyError, match="the command a cannot be started: No such file"):
-        command(folder / "gone", "a").start(EVENT)
+        command(folder / "gone", "a").start(EVENT, never)
     with pytest.raises(NotReadyError, match="the command a\0b cannot be started: embedded null byte"):
-        command(folder, "a\0b").start(EVENT)
+        command(folder, "a\0b").start(EVENT, never)
 
 
 _CHILD = (
@@ -93,17 +93,30 @@ _CHILD = (
 
 def test_one_that_takes_too_long_is_ended_with_all_it_started(folder: Path):
     with pytest.raises(UsageError, match=r"was ended after 2s, its timeout; see .*\.log"):
-        python(folder, _CHILD, timeout=2.0).start(EVENT)
+        python(folder, _CHILD, timeout=2.0).start(EVENT, never)
     (log,) = (folder.parent / "own" / "retraining").glob("*.log")
     assert gone(int(log.read_text()))
+
+
+def test_what_is_more_urgent_does_not_wait_for_it_and_it_is_begun_anew(folder: Path):
+    (logs := folder.parent / "own" / "retraining").mkdir(parents=True)
+
+    def something_urgent() -> bool:
+        return any(log.stat().st_size for log in logs.glob("*.log"))
+
+    with pytest.raises(AbortedError, match="was ended for what is more urgent"):
+        python(folder, _CHILD).start(EVENT, something_urgent)
+    (log,) = logs.glob("*.log")
+    assert gone(int(log.read_text()))
+    assert "ended well" in python(folder, "pass").start(EVENT, never)
 
 
 _WATCH = """
 import sys
 from pathlib import Path
-from experiments.delivery.hooks.events import EVENT
+from experiments.delivery.hooks.events import EVENT, never
 from experiments.delivery.hooks.test_command import python
-python(Path(sys.argv[1]), sys.argv[2]).start(EVENT)
+python(Path(sys.argv[1]), sys.argv[2]).start(EVENT, never)
 """
 
 
@@ -120,7 +133,7 @@ def test_it_ends_with_the_watch_and_is_begun_again_by_the_next(folder: Path):
         assert not gone(child, within=0)
         watch.send_signal(signal.SIGKILL)
     assert gone(child)
-    assert "ended well" in python(folder, _TELL).start(EVENT)
+    assert "ended well" in python(folder, _TELL).start(EVENT, never)
     assert (folder / "told.json").is_file()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from experiments.delivery.hooks.choosing import hook
-from experiments.delivery.hooks.events import EVENT, NAME, TOLD
+from experiments.delivery.hooks.events import EVENT, NAME, TOLD, never
 from experiments.delivery.hooks.services import Asked, serving
 from fairtrial.delivery.hooks.naming import idempotency_key, name_of
 from fairtrial.errors import NotReadyError, UsageError
@@ -33,8 +33,8 @@ def test_a_name_is_fit_for_files_and_runs_and_no_two_keys_share_one():
 def test_a_webhook_gets_the_event_and_the_same_key_each_time(tmp_path: Path):
     with serving(lambda asked: (202, {})) as service:
         train = hook(tmp_path, webhook={"url": f"{service.url}/train"})
-        assert train.start(EVENT) == "the webhook at 127.0.0.1 was told"
-        train.start(EVENT)
+        assert train.start(EVENT, never) == "the webhook at 127.0.0.1 was told"
+        train.start(EVENT, never)
     assert [(each.method, each.path, each.body) for each in service.asked] == [("POST", "/train", TOLD)] * 2
     assert {each.headers["idempotency-key"] for each in service.asked} == {EVENT.key}
 
@@ -51,7 +51,7 @@ def test_what_may_pass_is_told_from_what_will_not_and_no_url(
         monkeypatch.setenv("TRAIN", f"{service.url}/s3cret")
         train = hook(tmp_path, webhook={"urlFrom": {"env": "TRAIN"}})
         with pytest.raises(error, match=f"the webhook at 127.0.0.1 .*answered {status}") as raised:
-            train.start(EVENT)
+            train.start(EVENT, never)
     assert "s3cret" not in str(raised.value)
     assert len(service.asked) == 1, "no redirect is followed"
 
@@ -59,7 +59,7 @@ def test_what_may_pass_is_told_from_what_will_not_and_no_url(
 def test_a_webhook_that_works_on_it_already_has_begun_it(tmp_path: Path):
     with serving(lambda asked: (409, {})) as service:
         train = hook(tmp_path, webhook={"url": service.url})
-        assert train.start(EVENT) == "the webhook at 127.0.0.1 knows of it already"
+        assert train.start(EVENT, never) == "the webhook at 127.0.0.1 knows of it already"
 
 
 def test_nobody_there_may_pass(tmp_path: Path):
@@ -68,7 +68,7 @@ def test_nobody_there_may_pass(tmp_path: Path):
     with pytest.raises(
         NotReadyError, match=r"the webhook at 127\.0\.0\.1 cannot be reached \(ConnectError\)"
     ):
-        hook(tmp_path, webhook={"url": gone.url}).start(EVENT)
+        hook(tmp_path, webhook={"url": gone.url}).start(EVENT, never)
 
 
 def test_a_secret_that_is_not_there_is_said_at_the_start_and_read_anew_at_each_use(
@@ -87,12 +87,12 @@ def test_a_secret_that_is_not_there_is_said_at_the_start_and_read_anew_at_each_u
         for turn in ("first", "second"):
             token.write_text(f"{turn}\n")
             with pytest.raises(UsageError, match="answered 401; see the token") as raised:
-                train.start(EVENT)
+                train.start(EVENT, never)
             assert service.asked[-1].headers["authorization"] == f"Bearer {turn}"
             assert turn not in str(raised.value)
         token.write_text("tökén\n")
         with pytest.raises(UsageError, match="characters that no token can have"):
-            train.start(EVENT)
+            train.start(EVENT, never)
 
 
 class Airflow3:
@@ -126,8 +126,8 @@ def test_a_run_of_a_dag_is_begun_once_for_an_event(tmp_path: Path):
     airflow = Airflow3()
     with serving(airflow) as service:
         train = hook(tmp_path, airflow={"url": service.url, "dag": "train_wine"})
-        assert train.start(EVENT) == f"run {NAME} of the DAG train_wine"
-        assert train.start(EVENT) == f"run {NAME} of the DAG train_wine had been begun"
+        assert train.start(EVENT, never) == f"run {NAME} of the DAG train_wine"
+        assert train.start(EVENT, never) == f"run {NAME} of the DAG train_wine had been begun"
     assert airflow.runs == [NAME]
     assert service.asked[0].body == {
         "dag_run_id": NAME, "logical_date": None, "conf": {"fairtrial": TOLD},
@@ -138,7 +138,7 @@ def test_a_run_of_a_dag_is_begun_once_for_an_event(tmp_path: Path):
 def test_an_older_airflow_is_asked_in_its_own_way(tmp_path: Path):
     with serving(Airflow2()) as service:
         train = hook(tmp_path, airflow={"url": f"{service.url}/", "dag": "train_wine"})
-        assert train.start(EVENT) == f"run {NAME} of the DAG train_wine"
+        assert train.start(EVENT, never) == f"run {NAME} of the DAG train_wine"
     assert "logical_date" not in service.asked[-1].body
 
 
@@ -148,13 +148,13 @@ def test_what_is_no_dag_or_no_airflow_is_told(tmp_path: Path):
         with pytest.raises(
             UsageError, match=r"asked to start the DAG nope, and answered 404; see spec\.retr"
         ):
-            train.start(EVENT)
+            train.start(EVENT, never)
     for content in ({"hello": 1}, b"<html>", []):
         with (
             serving(lambda asked, content=content: (200, content)) as service,
             pytest.raises(UsageError, match=r"Airflow at 127\.0\.0\.1 .*; see spec\.retrain"),
         ):
-            hook(tmp_path, airflow={"url": service.url, "dag": "d"}).start(EVENT)
+            hook(tmp_path, airflow={"url": service.url, "dag": "d"}).start(EVENT, never)
 
 
 class Kubeflow:
@@ -202,8 +202,8 @@ def kubeflow() -> Kubeflow:
 def test_a_run_of_a_pipeline_s_newest_version_is_begun_once_for_an_event(tmp_path: Path, kubeflow: Kubeflow):
     with serving(kubeflow) as service:
         train = hook(tmp_path, kubeflow={"url": service.url, "pipeline": "train wine", "experiment": "wine"})
-        assert train.start(EVENT) == f"run {NAME} of the pipeline train wine (r-1)"
-        assert train.start(EVENT) == f"run {NAME} of the pipeline train wine had been begun"
+        assert train.start(EVENT, never) == f"run {NAME} of the pipeline train wine (r-1)"
+        assert train.start(EVENT, never) == f"run {NAME} of the pipeline train wine had been begun"
     assert kubeflow.runs == [
         {
             "run_id": "r-1",
@@ -220,8 +220,8 @@ def test_a_run_whose_answer_was_lost_is_found_when_it_is_tried_again(tmp_path: P
         train = hook(tmp_path, kubeflow={"url": service.url, "pipeline": "train wine"})
         kubeflow.lose_answer = True
         with pytest.raises(NotReadyError, match=r"Kubeflow Pipelines at 127\.0\.0\.1 answered 502"):
-            train.start(EVENT)
-        assert "had been begun" in train.start(EVENT)
+            train.start(EVENT, never)
+        assert "had been begun" in train.start(EVENT, never)
     assert len(kubeflow.runs) == 1
 
 
@@ -231,11 +231,11 @@ def test_a_pipeline_or_an_experiment_that_is_not_there_is_told(tmp_path: Path, k
         with pytest.raises(
             UsageError, match=r"for /pipelines/names/nope, and answered 404; see spec\.retrain"
         ):
-            wrong.start(EVENT)
+            wrong.start(EVENT, never)
         lost = hook(tmp_path, kubeflow={"url": service.url, "pipeline": "train wine", "experiment": "x"})
         with pytest.raises(UsageError, match="there is no experiment x; see"):
-            lost.start(EVENT)
+            lost.start(EVENT, never)
         kubeflow.versions.clear()
         with pytest.raises(UsageError, match="the pipeline train wine has no version; see"):
-            hook(tmp_path, kubeflow={"url": service.url, "pipeline": "train wine"}).start(EVENT)
+            hook(tmp_path, kubeflow={"url": service.url, "pipeline": "train wine"}).start(EVENT, never)
     assert kubeflow.runs == []

@@ -44,7 +44,7 @@ def trigger(registry: Registry) -> AliasTrigger:
 def test_the_first_poll_of_an_alias_that_is_held_gives_an_event(registry: Registry):
     registry.now = Held("wine", "7")
     assert trigger(registry).poll(5.0, None).events == (
-        Event("new:wine:7:1", Happening.CHALLENGER, "new", 5.0, {"version": "7"}),
+        Event("new:wine:7:1", Happening.CHALLENGER, "new", 5.0, {"model": "wine", "version": "7"}),
     )
     assert registry.asked == ["challenger"]
 
