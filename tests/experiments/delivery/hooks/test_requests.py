@@ -225,6 +225,17 @@ def test_a_run_whose_answer_was_lost_is_found_when_it_is_tried_again(tmp_path: P
     assert len(kubeflow.runs) == 1
 
 
+@pytest.mark.parametrize(
+    "content", [{"hello": 1}, {"runs": "none"}, {"pipeline_versions": ["v"]}, [], b"<html>"]
+)
+def test_what_is_no_kubeflow_is_told(tmp_path: Path, content: object):
+    with (
+        serving(lambda asked: (200, content)) as service,
+        pytest.raises(UsageError, match=r"Kubeflow Pipelines at 127\.0\.0\.1.*see spec\.retrain"),
+    ):
+        hook(tmp_path, kubeflow={"url": service.url, "pipeline": "p"}).start(EVENT, never)
+
+
 def test_a_pipeline_or_an_experiment_that_is_not_there_is_told(tmp_path: Path, kubeflow: Kubeflow):
     with serving(kubeflow) as service:
         wrong = hook(tmp_path, kubeflow={"url": service.url, "pipeline": "nope"})

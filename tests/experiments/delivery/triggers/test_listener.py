@@ -143,11 +143,16 @@ def test_who_has_not_the_token_is_refused_and_the_token_is_told_nowhere(
         listener.stop()
 
 
-def test_a_token_that_is_not_set_and_a_port_that_is_taken_are_said_before_anything_starts(tmp_path: Path):
+def test_a_token_that_is_not_set_and_a_port_that_is_taken_are_said_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     with pytest.raises(
         UsageError, match=r"spec\.listen\.token: the environment's NO_SUCH is empty or not set"
     ):
         Listener(Listen(port=0, token="NO_SUCH"), {}, tmp_path, StoppedClock(), lambda: None)
+    monkeypatch.setenv("WINE_TOKEN", "tökén")
+    with pytest.raises(UsageError, match="the environment's WINE_TOKEN has characters that no sender can"):
+        Listener(Listen(port=0, token="WINE_TOKEN"), {}, tmp_path, StoppedClock(), lambda: None)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UsageError, match=f"cannot listen at 127.0.0.1:{port}: Address already in use"):
