@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fairtrial.delivery.adopting import adopt
 from fairtrial.delivery.course import Course
@@ -77,10 +77,26 @@ def _react(means: Means, taken: Taken, cut_off: Callable[[], bool]) -> None:
 
 
 def _rolled_back(means: Means, taken: Taken, why: str) -> Entry:
+    if outlived := is_outlived(taken.event, means.ledger.entries()):
+        return _noted(means, taken, f"{why}; {outlived}")
     try:
         return roll_back(means, taken, why)
     except UsageError as error:
         return _noted(means, taken, f"{why}; {error}")
+
+
+def is_outlived(event: Event, entries: Sequence[Entry]) -> str | None:
+    """Why an alert is none about what serves now, in words: one that serves since. None if it may be.
+
+    Where several series fire for one bad version, the first takes it out of service, and the others must not
+    take out the good one that it made way for.
+    """
+    now = in_service(entries)
+    if now is None or event.happening is not Happening.ALERT or event.time >= now.time:
+        return None
+    if any(entry.event == event.key and entry.action is Action.ROLLED_BACK for entry in entries):
+        return None  # it did so itself, before a kill
+    return f"it began before version {now.version} was put into service"
 
 
 def _next_tried(means: Means, taken: Taken, why: str) -> list[Entry]:
