@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fairtrial.delivery.adopting import adopt
 from fairtrial.delivery.course import Course
@@ -42,7 +42,7 @@ def handle(means: Means, taken: Taken, cut_off: Callable[[], bool]) -> None:
             entry = roll_back(means, taken, why, to=said.get("to"), by=str(said["by"]))
             _finish(means, taken, [entry])
         case _:
-            _react(means, taken)
+            _react(means, taken, cut_off)
 
 
 def give_up(means: Means, taken: Taken, why: str) -> Entry:
@@ -60,7 +60,7 @@ def give_up(means: Means, taken: Taken, why: str) -> Entry:
     )
 
 
-def _react(means: Means, taken: Taken) -> None:
+def _react(means: Means, taken: Taken, cut_off: Callable[[], bool]) -> None:
     event = taken.event
     why = summary(event)
     done: list[Entry] = []
@@ -70,17 +70,33 @@ def _react(means: Means, taken: Taken) -> None:
         elif reaction == "tryNext":
             done += _next_tried(means, taken, why)
         elif reaction == "retrain":
-            done.append(_retrained(means, taken, why))
+            done.append(_retrained(means, taken, why, cut_off))
         elif not done:  # notify: what the others write is told as it is; alone, it is an entry of its own
             done.append(_noted(means, taken, why))
     _finish(means, taken, done)
 
 
 def _rolled_back(means: Means, taken: Taken, why: str) -> Entry:
+    if outlived := is_outlived(taken.event, means.ledger.entries()):
+        return _noted(means, taken, f"{why}; {outlived}")
     try:
         return roll_back(means, taken, why)
     except UsageError as error:
         return _noted(means, taken, f"{why}; {error}")
+
+
+def is_outlived(event: Event, entries: Sequence[Entry]) -> str | None:
+    """Why an alert is none about what serves now, in words: one that serves since. None if it may be.
+
+    Where several series fire for one bad version, the first takes it out of service, and the others must not
+    take out the good one that it made way for.
+    """
+    now = in_service(entries)
+    if now is None or event.happening is not Happening.ALERT or event.time >= now.time:
+        return None
+    if any(entry.event == event.key and entry.action is Action.ROLLED_BACK for entry in entries):
+        return None  # it did so itself, before a kill
+    return f"it began before version {now.version} was put into service"
 
 
 def _next_tried(means: Means, taken: Taken, why: str) -> list[Entry]:
@@ -108,11 +124,11 @@ def _next_tried(means: Means, taken: Taken, why: str) -> list[Entry]:
     return []
 
 
-def _retrained(means: Means, taken: Taken, why: str) -> Entry:
+def _retrained(means: Means, taken: Taken, why: str, cut_off: Callable[[], bool]) -> Entry:
     hook = hook_of(means.pipeline, means.state.folder)
     assert hook is not None, "the model demands it where a trigger retrains"
     steps = Steps(means.state, taken, means.clock)
-    started = steps.once("retrain", lambda: {"started": hook.start(taken.event)})["started"]
+    started = steps.once("retrain", lambda: {"started": hook.start(taken.event, cut_off)})["started"]
     return _entry(means, taken, Action.RETRAINING, f"{why}; retraining: {started}")
 
 

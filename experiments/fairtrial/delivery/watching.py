@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fairtrial.clock import Clock, SystemClock
+from fairtrial.delivery.hooks.choose import hook_of
 from fairtrial.delivery.ledger import in_service, read
 from fairtrial.delivery.narrating import as_documents
 from fairtrial.delivery.opening import opened
@@ -51,6 +52,7 @@ def watch(
             return (entry.version, entry.time) if entry is not None and entry.version is not None else None
 
         triggers = triggers_of(pipeline, parts.means.registry, serving)
+        hook_of(pipeline, folder)  # a secret that is missing is told now, not at the first alert
         poller = Poller(triggers.polled, folder, clock, say)
         announce = _announcing(parts.means.state, document) if document is not None else None
 

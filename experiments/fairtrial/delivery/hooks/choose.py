@@ -1,4 +1,4 @@
-"""The hook of a pipeline."""
+"""The hook that a pipeline names."""
 
 from __future__ import annotations
 

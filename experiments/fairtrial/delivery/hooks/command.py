@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fairtrial_graphs.backends.local.process import GuardedProcess
 
 from fairtrial.delivery.events import Event
 from fairtrial.delivery.hooks.naming import as_json, name_of
-from fairtrial.errors import NotReadyError, UsageError
+from fairtrial.errors import AbortedError, NotReadyError, UsageError
 from fairtrial.experiment.quantities import format_duration
 
 #: As in sysexits.h: the program says that it may be tried again.
@@ -32,7 +32,7 @@ class Command:
         self._folder = folder
         self._logs = logs
 
-    def start(self, event: Event) -> str:
+    def start(self, event: Event, cut_off: Callable[[], bool]) -> str:
         """See `Hook`. The program's event: its key in FAIRTRIAL_EVENT, and all of it as JSON on stdin."""
         name = name_of(event)
         log = self._logs / f"{name}.log"
@@ -41,7 +41,7 @@ class Command:
             return f"{self._run[0]} has run for this event already; see {log}"
         process = self._begin(event, self._logs / f"{name}.json", log)
         try:
-            code = self._wait(process)
+            code = self._wait(process, cut_off)
             if code != 0:
                 raise self._told(code, process)
         finally:
@@ -61,17 +61,18 @@ class Command:
             said = error.strerror if isinstance(error, OSError) else error
             raise NotReadyError(f"the command {self._run[0]} cannot be started: {said}") from error
 
-    def _wait(self, process: GuardedProcess) -> int:
+    def _wait(self, process: GuardedProcess, cut_off: Callable[[], bool]) -> int:
         deadline = time.monotonic() + self._timeout
         pause = 0.01
         while (code := process.exit_code()) is None:
             left = deadline - time.monotonic()
             if left <= 0:
-                process.stop()
                 raise UsageError(
                     f"the command {self._run[0]} was ended after {format_duration(self._timeout)}, its "
                     f"timeout; see {process.log}, and spec.retrain.command.timeout"
                 )
+            if cut_off():
+                raise AbortedError(f"the retraining {self._run[0]} was ended for what is more urgent")
             time.sleep(min(pause, left))
             pause = min(pause * 2, 0.5)
         return code

@@ -24,6 +24,8 @@ class Service:
         host = _host(url)
         if host is None:
             raise UsageError(f"expected a URL of {called}, http:// or https://")
+        if token is not None and not token.isascii():
+            raise UsageError(f"the token for {called} has characters that no token can have")
         self.where = f"{called} at {host}"  # the host alone: a path may be a secret
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token is not None else {}

@@ -29,24 +29,30 @@ class Kubeflow:
         self._experiment = experiment
         self._token = token
 
-    def start(self, event: Event) -> str:
+    def start(self, event: Event, cut_off: Callable[[], bool]) -> str:
         """See `Hook`. The run is named after the event's key, and described by it."""
+        del cut_off  # it does not take long
         service = Service("Kubeflow Pipelines", self._url, token=self._token())
         name = name_of(event)
         said = f"run {name} of the pipeline {self._pipeline}"
-        if _first(self._get(service, "/runs", _named(name)), "runs"):
+        if _id(_first(self._get(service, "/runs", _named(name)), "runs"), "run_id"):
             return f"{said} had been begun"
         answer = service.ask("POST", f"{_API}/runs", json=self._run(service, name, event))
         if not answer.is_success:
             raise service.refused(answer, f"to run the pipeline {self._pipeline}")
-        return f"{said} ({service.content(answer).get('run_id')})"
+        made = _id(service.content(answer), "run_id")
+        if made is None:
+            raise service.lacking("it does not answer as Kubeflow Pipelines does")
+        return f"{said} ({made})"
 
     def _run(self, service: Service, name: str, event: Event) -> dict[str, Any]:
-        pipeline = self._get(
-            service, f"/pipelines/names/{quote(self._pipeline, safe='')}", {}, "; see spec.retrain.kubeflow"
-        ).get("pipeline_id")
+        named = f"/pipelines/names/{quote(self._pipeline, safe='')}"
+        pipeline = _id(self._get(service, named, {}, "; see spec.retrain.kubeflow"), "pipeline_id")
+        if pipeline is None:
+            raise service.lacking("it does not answer as Kubeflow Pipelines does")
         newest = {"page_size": "1", "sort_by": "created_at desc"}
-        version = _first(self._get(service, f"/pipelines/{pipeline}/versions", newest), "pipeline_versions")
+        versions = self._get(service, f"/pipelines/{quote(pipeline, safe='')}/versions", newest)
+        version = _id(_first(versions, "pipeline_versions"), "pipeline_version_id")
         if version is None:
             raise service.lacking(f"the pipeline {self._pipeline} has no version")
         run: dict[str, Any] = {
@@ -54,14 +60,15 @@ class Kubeflow:
             "description": f"fairtrial: {event.happening.value}, {idempotency_key(event)}",
             "pipeline_version_reference": {
                 "pipeline_id": pipeline,
-                "pipeline_version_id": version["pipeline_version_id"],
+                "pipeline_version_id": version,
             },
         }
         if self._experiment is not None:
-            experiment = _first(self._get(service, "/experiments", _named(self._experiment)), "experiments")
+            known = self._get(service, "/experiments", _named(self._experiment))
+            experiment = _id(_first(known, "experiments"), "experiment_id")
             if experiment is None:
                 raise service.lacking(f"there is no experiment {self._experiment}")
-            run["experiment_id"] = experiment["experiment_id"]
+            run["experiment_id"] = experiment
         return run
 
     def _get(
@@ -78,6 +85,11 @@ def _named(name: str) -> dict[str, str]:
     return {"filter": json.dumps({"predicates": [predicate]}), "page_size": "1"}
 
 
-def _first(answer: Mapping[str, Any], field: str) -> Mapping[str, Any] | None:
-    found = answer.get(field) or []  # an empty list is left out
-    return found[0] if found else None
+def _first(answer: Mapping[str, Any], field: str) -> object:
+    found = answer.get(field)  # an empty list is left out
+    return found[0] if isinstance(found, list) and found else None
+
+
+def _id(thing: object, field: str) -> str | None:
+    found = thing.get(field) if isinstance(thing, Mapping) else None
+    return found if isinstance(found, str) and found else None

@@ -18,8 +18,9 @@ class WebhookHook:
         """url: read at each use, for it may be a secret. Raises UsageError."""
         self._url = url
 
-    def start(self, event: Event) -> str:
+    def start(self, event: Event, cut_off: Callable[[], bool]) -> str:
         """See `Hook`. Any answer of 2xx will do; 409 says that this key is worked on already."""
+        del cut_off  # it does not take long
         service = Service("the webhook", self._url())
         answer = service.ask("POST", json=as_json(event), headers={"Idempotency-Key": idempotency_key(event)})
         if answer.status_code == _CONFLICT:

@@ -129,9 +129,9 @@ def _token(listen: Listen) -> bytes | None:
     if listen.token is None:
         return None
     token = os.environ.get(listen.token, "").strip()
-    if not token:
+    if not token or not token.isascii():
+        why = "has characters that no sender can show" if token else "is empty or not set"
         raise UsageError(
-            f"spec.listen.token: the environment's {listen.token} is empty or not set, where the token "
-            "should be"
+            f"spec.listen.token: the environment's {listen.token} {why}, where the token should be"
         )
     return token.encode()

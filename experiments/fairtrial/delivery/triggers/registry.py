@@ -71,7 +71,7 @@ class AliasTrigger:
             happening=Happening.CHALLENGER,
             trigger=self._name,
             time=now,
-            body={"version": holder.version},
+            body={"model": holder.model, "version": holder.version},
         )
         return Polled((event,), self._cursor(holder.model, holder.version, generation))
 
