@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fairtrial.experiment.model import Experiment
-from fairtrial.experiment.registries import ModelRegistry
+from fairtrial.experiment.registries import MlflowModel, ModelRegistry, SageMakerGroup
 from fairtrial.registry.interface import Registry
 from fairtrial.registry.mlflow import MlflowRegistry
+from fairtrial.registry.sagemaker import SageMakerRegistry
 
 
 def registry_of(experiment: Experiment) -> Registry | None:
@@ -15,6 +16,15 @@ def registry_of(experiment: Experiment) -> Registry | None:
 
 
 def registry_for(section: ModelRegistry) -> Registry:
-    """Nothing is asked of it yet. Raises NotReadyError where its client is not installed."""
-    chosen = section.chosen
-    return MlflowRegistry(chosen.model, chosen.alias, chosen.tracking_uri)
+    """Nothing is asked of it yet, nor is its client imported."""
+    match section.chosen:
+        case MlflowModel() as named:
+            return MlflowRegistry(named.model, named.alias, named.tracking_uri)
+        case SageMakerGroup() as named:
+            return SageMakerRegistry(
+                named.model,
+                named.alias,
+                region=named.region,
+                artifacts=named.artifacts,
+                image=named.image,
+            )
