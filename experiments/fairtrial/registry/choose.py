@@ -6,6 +6,7 @@ from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.registries import MlflowModel, ModelRegistry, SageMakerGroup
 from fairtrial.registry.interface import Registry
 from fairtrial.registry.mlflow import MlflowRegistry
+from fairtrial.registry.mlflow_uris import registry_uri, tracking_uri
 from fairtrial.registry.sagemaker import SageMakerRegistry
 
 
@@ -28,3 +29,14 @@ def registry_for(section: ModelRegistry) -> Registry:
                 artifacts=named.artifacts,
                 image=named.image,
             )
+
+
+def address_of(section: ModelRegistry) -> dict[str, str]:
+    """The variables by which the model store finds what a `Version` of this registry names as its uri."""
+    named = section.chosen
+    if not isinstance(named, MlflowModel) or named.tracking_uri is None:
+        return {}
+    return {
+        "MLFLOW_TRACKING_URI": tracking_uri(named.tracking_uri),
+        "MLFLOW_REGISTRY_URI": registry_uri(named.tracking_uri, named.model),
+    }

@@ -9,7 +9,7 @@ import pytest
 from experiments.experiment.test_messages import changed
 from fairtrial.experiment.reading import parse
 from fairtrial.experiment.registries import ModelRegistry
-from fairtrial.registry.choose import registry_for, registry_of
+from fairtrial.registry.choose import address_of, registry_for, registry_of
 from fairtrial.registry.mlflow import MlflowRegistry
 from fairtrial.registry.sagemaker import SageMakerRegistry
 
@@ -92,3 +92,18 @@ def test_an_experiment_without_a_promotion_has_no_registry():
 
     experiment = parse(LINES.encode(), source="e.yaml", folder=Path(), check_files=False)
     assert registry_of(experiment) is None
+
+
+@pytest.mark.parametrize(
+    ("section", "variables"),
+    [
+        ({"sageMaker": {"model": "wine"}}, {}),
+        ({"mlflow": {"model": "wine"}}, {}),
+        (
+            {"mlflow": {"model": "main.wines.wine", "trackingUri": "databricks-uc://work"}},
+            {"MLFLOW_TRACKING_URI": "databricks://work", "MLFLOW_REGISTRY_URI": "databricks-uc://work"},
+        ),
+    ],
+)
+def test_the_store_is_told_where_the_registry_is(section: dict[str, Any], variables: dict[str, str]):
+    assert address_of(ModelRegistry.model_validate(section)) == variables

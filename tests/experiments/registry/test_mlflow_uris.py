@@ -1,4 +1,4 @@
-"""MLflow's own servers, Databricks and Azure ML, by address: which client is made, and what is said without one.
+"""MLflow's own servers, Databricks and Azure ML, by address: which client is made, and what is said.
 
 Neither Databricks nor Azure ML can be reached from a test: the clients are MLflow's own, and ask nobody.
 """
@@ -13,7 +13,7 @@ import pytest
 from fairtrial.errors import NotReadyError
 from fairtrial.mlflow_client import mlflow_client
 from fairtrial.registry.mlflow import MlflowRegistry
-from fairtrial.registry.mlflow_uris import registry_of, tracking_of
+from fairtrial.registry.mlflow_uris import registry_uri, tracking_uri
 from mlflow.entities.model_registry import (
     ModelVersion,
     ModelVersionTag,
@@ -68,7 +68,7 @@ def databricks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_address_says_where_runs_are_and_where_models_are(
     uri: str, model: str, tracking: str, registry: str
 ):
-    assert (tracking_of(uri), registry_of(uri, model)) == (tracking, registry)
+    assert (tracking_uri(uri), registry_uri(uri, model)) == (tracking, registry)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_address_says_where_runs_are_and_where_models_are(
 )
 @pytest.mark.usefixtures("databricks")
 def test_the_client_is_the_one_that_mlflow_has_for_it(uri: str, model: str, store: type):
-    client = mlflow_client(tracking_of(uri), registry_of(uri, model))
+    client = mlflow_client(tracking_uri(uri), registry_uri(uri, model))
     assert type(client._get_registry_client().store) is store
 
 
