@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Self, TypeAlias
 
 from fairtrial_servers.addresses import credentials_in, shown
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from fairtrial.experiment.base import Part, raise_mistakes
+from fairtrial.experiment.base import Mistake, Part, raise_mistakes
 
 
 def _of_no_version(alias: str) -> str:
@@ -29,6 +30,8 @@ def _letting_nobody_in(uri: str) -> str:
 _NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 Alias = Annotated[str, StringConstraints(pattern=_NAME, max_length=255), AfterValidator(_of_no_version)]
 ShortAlias = Annotated[str, StringConstraints(pattern=_NAME, max_length=100), AfterValidator(_of_no_version)]
+
+_Image = Annotated[str, StringConstraints(pattern=r"^\S+$", max_length=255)]
 
 
 class MlflowModel(Part):
@@ -83,7 +86,7 @@ class SageMakerGroup(Part):
         "versions that are there already can be promoted.",
         examples=["s3://bucket/models"],
     )
-    image: Annotated[str, StringConstraints(pattern=r"^\S+$", max_length=255)] | None = Field(
+    image: _Image | None = Field(
         default=None,
         description="The image that a package made here names, for those who deploy it on SageMaker. "
         "Default: none.",
@@ -96,8 +99,52 @@ class SageMakerGroup(Part):
         return f"SageMaker in {self.region}" if self.region else "SageMaker"
 
 
-Chosen: TypeAlias = MlflowModel | SageMakerGroup
-_KINDS = ("mlflow", "sageMaker")
+class VertexModel(Part):
+    """A model of Vertex AI, and the version alias that says which version serves."""
+
+    model: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,63}$")] = Field(
+        description="The model's id, which is not its display name.", examples=["wine"]
+    )
+    alias: Annotated[
+        str, StringConstraints(pattern=r"^[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]$"), AfterValidator(_of_no_version)
+    ] = Field(
+        default="champion",
+        description="The version alias that says which version serves. Default: champion.",
+        examples=["champion"],
+    )
+    project: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.:-]*$")] = Field(
+        description="The project's id, or its number.", examples=["wines-42"]
+    )
+    location: Annotated[str, StringConstraints(pattern=r"^[a-z]+(-[a-z]+)+[0-9]+$")] = Field(
+        description="Google Cloud's region.", examples=["europe-west4"]
+    )
+    artifacts: Annotated[str, StringConstraints(pattern=r"^gs://[^/\s]+/[^\s]+$")] | None = Field(
+        default=None,
+        description="Where the files of a candidate that is promoted are put. Default: nowhere, so that only "
+        "versions that are there already can be promoted.",
+        examples=["gs://bucket/models"],
+    )
+    image: _Image | None = Field(
+        default=None,
+        description="The image that a version made here is served by on Vertex AI; with artifacts. "
+        "Default: none.",
+        examples=["europe-docker.pkg.dev/wines-42/serving/wine:1"],
+    )
+
+    @property
+    def place(self) -> str:
+        """Which registry it is, in words."""
+        return f"Vertex AI, {self.project} in {self.location}"
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.artifacts is not None and self.image is None:
+            raise_mistakes([(("artifacts",), "Vertex AI takes no version without an image: say image too")])
+        return self
+
+
+Chosen: TypeAlias = MlflowModel | SageMakerGroup | VertexModel
+_KINDS = ("mlflow", "sageMaker", "vertex")
 
 
 class ModelRegistry(Part):
@@ -115,20 +162,36 @@ class ModelRegistry(Part):
         description="A model package group of SageMaker. Needs fairtrial[sagemaker].",
         examples=[{"model": "wine", "artifacts": "s3://bucket/models"}],
     )
+    vertex: VertexModel | None = Field(
+        default=None,
+        description="A model of Vertex AI. Needs fairtrial[vertex].",
+        examples=[{"model": "wine", "project": "wines-42", "location": "europe-west4"}],
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        said = [kind for kind, section in zip(_KINDS, self._sections, strict=True) if section is not None]
-        if not said:
+        if not self.said:
             raise_mistakes([((), f"say which registry: one of {', '.join(_KINDS[:-1])} and {_KINDS[-1]}")])
-        raise_mistakes(((kind,), f"{said[0]} is said already; choose one of the two") for kind in said[1:])
+        first, *others = (kind for kind, _ in self.said)
+        raise_mistakes(((kind,), f"{first} is said already; choose one of the two") for kind in others)
         return self
+
+    @property
+    def said(self) -> list[tuple[str, Chosen]]:
+        """What the file has, each with its field's name: one, once it was checked."""
+        sections = (self.mlflow, self.sage_maker, self.vertex)
+        return [
+            (kind, section) for kind, section in zip(_KINDS, sections, strict=True) if section is not None
+        ]
 
     @property
     def chosen(self) -> Chosen:
         """The section that the file has."""
-        return next(section for section in self._sections if section is not None)
+        return self.said[0][1]
 
-    @property
-    def _sections(self) -> tuple[Chosen | None, ...]:
-        return self.mlflow, self.sage_maker
+
+def mistakes_of_promotion(registry: ModelRegistry) -> Iterator[Mistake]:
+    """Of a registry that gets the files of a candidate: the end of a run is no time to ask where to."""
+    kind, section = registry.said[0]
+    if not isinstance(section, MlflowModel) and section.artifacts is None:
+        yield (kind, "artifacts"), "required: say where the files of a candidate that is promoted are put"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from fairtrial.errors import UsageError
 from fairtrial.experiment.model import Experiment
-from fairtrial.experiment.registries import MlflowModel, ModelRegistry, SageMakerGroup
+from fairtrial.experiment.registries import MlflowModel, ModelRegistry, SageMakerGroup, VertexModel
 from fairtrial.registry.interface import Registry
 from fairtrial.registry.mlflow import MlflowRegistry
 from fairtrial.registry.mlflow_uris import registry_uri, tracking_uri
@@ -17,7 +18,7 @@ def registry_of(experiment: Experiment) -> Registry | None:
 
 
 def registry_for(section: ModelRegistry) -> Registry:
-    """Nothing is asked of it yet, nor is its client imported."""
+    """Nothing is asked of it yet. Raises UsageError where its client is needed at once and not installed."""
     match section.chosen:
         case MlflowModel() as named:
             return MlflowRegistry(named.model, named.alias, named.tracking_uri)
@@ -29,6 +30,8 @@ def registry_for(section: ModelRegistry) -> Registry:
                 artifacts=named.artifacts,
                 image=named.image,
             )
+        case VertexModel() as named:
+            return _vertex(named)
 
 
 def address_of(section: ModelRegistry) -> dict[str, str]:
@@ -40,3 +43,18 @@ def address_of(section: ModelRegistry) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": tracking_uri(named.tracking_uri),
         "MLFLOW_REGISTRY_URI": registry_uri(named.tracking_uri, named.model),
     }
+
+
+def _vertex(named: VertexModel) -> Registry:
+    try:
+        from fairtrial.registry.vertex import VertexRegistry
+    except ImportError:
+        raise UsageError("Vertex AI needs its client: pip install 'fairtrial[vertex]'") from None
+    return VertexRegistry(
+        named.model,
+        named.alias,
+        project=named.project,
+        location=named.location,
+        artifacts=named.artifacts,
+        image=named.image,
+    )

@@ -18,10 +18,10 @@ from typing import Any
 from fairtrial_servers.addresses import said
 
 from fairtrial.errors import NotReadyError, UsageError
+from fairtrial.registry.buckets import Place, beside, within
 from fairtrial.registry.interface import Registered, Version
 from fairtrial.registry.sagemaker_values import (
     alias_key,
-    bucket_and_key,
     description_of,
     model_uri,
     properties_of,
@@ -112,17 +112,15 @@ class SageMakerRegistry:
         """See `Registry`. They stand beside the model: s3://.../model.tar.gz.fairtrial/RUN/report.html."""
         with self._in_words(f"given the report on version {version} of"):
             uri = model_uri(self._got(version))
-            try:
-                bucket, key = bucket_and_key(uri)
-            except ValueError:
+            place = beside("s3", uri, run)
+            if place is None:
                 raise NotReadyError(
                     f"the report on version {version} of {self._group} has no place: its model is at "
                     f"{uri or 'no address'}, and a report is put beside models in S3 only"
-                ) from None
-            below = f"{key}.fairtrial/{run}"
+                )
             for file in files:
-                self._s3.upload_file(str(file), bucket, f"{below}/{file.name}")
-            return f"s3://{bucket}/{below}/"
+                self._s3.upload_file(str(file), place.bucket, f"{place.key}/{file.name}")
+            return place.uri
 
     @cached_property
     def _sagemaker(self) -> Any:
@@ -209,9 +207,9 @@ class SageMakerRegistry:
             )
         if self._group_arn() is None:
             self._sagemaker.create_model_package_group(ModelPackageGroupName=self._group)
-        where = f"{self._artifacts.rstrip('/')}/{self._group}/{run}/model.tar.gz"
-        self._put(artifacts, *bucket_and_key(where))
-        container = {"ModelDataUrl": where, **({} if self._image is None else {"Image": self._image})}
+        place = within("s3", self._artifacts, f"{self._group}/{run}/model.tar.gz")
+        self._put(artifacts, place)
+        container = {"ModelDataUrl": place.uri, **({} if self._image is None else {"Image": self._image})}
         made = self._sagemaker.create_model_package(
             ModelPackageGroupName=self._group,
             ModelPackageDescription=description_of(run),
@@ -222,13 +220,13 @@ class SageMakerRegistry:
         )
         return str(made["ModelPackageArn"]).rpartition("/")[2]
 
-    def _put(self, artifacts: Path, bucket: str, key: str) -> None:
+    def _put(self, artifacts: Path, place: Place) -> None:
         with tempfile.TemporaryDirectory() as folder:
             packed = Path(folder) / "model.tar.gz"
             with tarfile.open(packed, "w:gz", dereference=True) as archive:
                 for each in sorted(artifacts.iterdir()) if artifacts.is_dir() else [artifacts]:
                     archive.add(each, each.name)
-            self._s3.upload_file(str(packed), bucket, key)
+            self._s3.upload_file(str(packed), place.bucket, place.key)
 
     def _moved(self, alias: str, version: str) -> str | None:
         package = self._got(version)

@@ -1,4 +1,4 @@
-"""What SageMaker lets one write, and where things of a package are: names, properties, addresses. Pure."""
+"""What SageMaker lets one write, and what a package says of itself. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
-
-from fairtrial_servers.addresses import scheme
 
 _UNWRITABLE = re.compile(
     r"[^\w\s.:/=+\-@]"
@@ -47,11 +45,3 @@ def model_uri(package: Mapping[str, Any]) -> str:
     first = containers[0]
     source = first.get("ModelDataSource", {}).get("S3DataSource", {})
     return str(first.get("ModelDataUrl") or source.get("S3Uri") or "")
-
-
-def bucket_and_key(uri: str) -> tuple[str, str]:
-    """Of s3://bucket/key. Raises ValueError for any other address."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if scheme(uri) != "s3" or not bucket or not key.strip("/"):
-        raise ValueError(uri)
-    return bucket, key.strip("/")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from experiments.experiment.test_messages import changed
+from fairtrial.errors import UsageError
 from fairtrial.experiment.reading import parse
 from fairtrial.experiment.registries import ModelRegistry
 from fairtrial.registry.choose import address_of, registry_for, registry_of
@@ -41,10 +43,20 @@ def test_a_section_names_one_registry(section: dict[str, Any], kind: type, place
 @pytest.mark.parametrize(
     ("promotion", "told"),
     [
-        ("{}", "16:14 spec.promotion: say which registry: one of mlflow and sageMaker"),
+        ("{}", "16:14 spec.promotion: say which registry: one of mlflow, sageMaker and vertex"),
         (
             "{mlflow: {model: wine}, sageMaker: {model: wine}}",
             "16:49 spec.promotion.sageMaker: mlflow is said already; choose one of the two",
+        ),
+        (
+            "{sageMaker: {model: wine}}",
+            "16:15 spec.promotion.sageMaker.artifacts: required: say where the files of a candidate that is "
+            "promoted are put",
+        ),
+        (
+            "{vertex: {model: wine, project: wines-42, location: europe-west4, artifacts: gs://a/b}}",
+            "16:91 spec.promotion.vertex.artifacts: Vertex AI takes no version without an image: say image "
+            "too",
         ),
         (
             "{mlflo: {model: wine}}",
@@ -107,3 +119,13 @@ def test_an_experiment_without_a_promotion_has_no_registry():
 )
 def test_the_store_is_told_where_the_registry_is(section: dict[str, Any], variables: dict[str, str]):
     assert address_of(ModelRegistry.model_validate(section)) == variables
+
+
+def test_a_client_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "fairtrial.registry.vertex", None)
+    section = {"vertex": {"model": "wine", "project": "wines-42", "location": "europe-west4"}}
+    with pytest.raises(UsageError, match=r"Vertex AI needs its client: pip install 'fairtrial\[vertex\]'"):
+        registry_for(ModelRegistry.model_validate(section))
+    monkeypatch.setitem(sys.modules, "boto3.exceptions", None)
+    with pytest.raises(UsageError, match=r"SageMaker needs its client: pip install 'fairtrial\[sagemaker\]'"):
+        registry_for(ModelRegistry.model_validate({"sageMaker": {"model": "wine"}})).check()

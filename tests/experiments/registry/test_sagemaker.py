@@ -230,8 +230,8 @@ def test_a_report_stands_beside_the_model_and_is_no_part_of_it(
         for file in files:
             file.write_text(text)
         where = registry.attach(version, files, run="trial-7")
-    assert where == f"{registry.version(version).uri}.fairtrial/trial-7/"
-    key = where.removeprefix("s3://models/")
+    assert where == f"{registry.version(version).uri}.fairtrial/trial-7"
+    key = where.removeprefix("s3://models/") + "/"
     found = {each.key: each.get()["Body"].read() for each in bucket.objects.filter(Prefix=key)}
     assert found == {f"{key}report.html": b"the last one", f"{key}verdict.json": b"the last one"}
 
