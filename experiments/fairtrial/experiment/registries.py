@@ -143,8 +143,35 @@ class VertexModel(Part):
         return self
 
 
-Chosen: TypeAlias = MlflowModel | SageMakerGroup | VertexModel
-_KINDS = ("mlflow", "sageMaker", "vertex")
+class NeptuneModel(Part):
+    """A model of Neptune, and the alias that says which version serves."""
+
+    model: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]+-[A-Z0-9]+$")] = Field(
+        description="The model's id.", examples=["WIN-WINE"]
+    )
+    alias: ShortAlias = Field(
+        default="champion",
+        description="The alias that says which version serves, a field of the model; that version is the one "
+        "in production. Default: champion.",
+        examples=["champion"],
+    )
+    project: Annotated[str, StringConstraints(pattern=r"^[^/\s]+/[^/\s]+$")] = Field(
+        description="The workspace and the project.", examples=["ada/wines"]
+    )
+    address: Annotated[str, StringConstraints(pattern=r"^[^/\s]+(/[^/\s]+)*$")] = Field(
+        default="model/uri",
+        description="The field of a version that says where its files are. Default: model/uri.",
+        examples=["model/uri"],
+    )
+
+    @property
+    def place(self) -> str:
+        """Which registry it is, in words."""
+        return f"Neptune, {self.project}"
+
+
+Chosen: TypeAlias = MlflowModel | SageMakerGroup | VertexModel | NeptuneModel
+_KINDS = ("mlflow", "sageMaker", "vertex", "neptune")
 
 
 class ModelRegistry(Part):
@@ -167,6 +194,11 @@ class ModelRegistry(Part):
         description="A model of Vertex AI. Needs fairtrial[vertex].",
         examples=[{"model": "wine", "project": "wines-42", "location": "europe-west4"}],
     )
+    neptune: NeptuneModel | None = Field(
+        default=None,
+        description="A model of Neptune 2.x. Needs fairtrial[neptune].",
+        examples=[{"model": "WIN-WINE", "project": "ada/wines"}],
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -179,7 +211,7 @@ class ModelRegistry(Part):
     @property
     def said(self) -> list[tuple[str, Chosen]]:
         """What the file has, each with its field's name: one, once it was checked."""
-        sections = (self.mlflow, self.sage_maker, self.vertex)
+        sections = (self.mlflow, self.sage_maker, self.vertex, self.neptune)
         return [
             (kind, section) for kind, section in zip(_KINDS, sections, strict=True) if section is not None
         ]
@@ -193,5 +225,5 @@ class ModelRegistry(Part):
 def mistakes_of_promotion(registry: ModelRegistry) -> Iterator[Mistake]:
     """Of a registry that gets the files of a candidate: the end of a run is no time to ask where to."""
     kind, section = registry.said[0]
-    if not isinstance(section, MlflowModel) and section.artifacts is None:
+    if isinstance(section, SageMakerGroup | VertexModel) and section.artifacts is None:
         yield (kind, "artifacts"), "required: say where the files of a candidate that is promoted are put"

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from fairtrial.errors import UsageError
 from fairtrial.experiment.model import Experiment
-from fairtrial.experiment.registries import MlflowModel, ModelRegistry, SageMakerGroup, VertexModel
+from fairtrial.experiment.registries import (
+    MlflowModel,
+    ModelRegistry,
+    NeptuneModel,
+    SageMakerGroup,
+    VertexModel,
+)
 from fairtrial.registry.interface import Registry
 from fairtrial.registry.mlflow import MlflowRegistry
 from fairtrial.registry.mlflow_uris import registry_uri, tracking_uri
@@ -32,6 +38,8 @@ def registry_for(section: ModelRegistry) -> Registry:
             )
         case VertexModel() as named:
             return _vertex(named)
+        case NeptuneModel() as named:
+            return _neptune(named)
 
 
 def address_of(section: ModelRegistry) -> dict[str, str]:
@@ -58,3 +66,11 @@ def _vertex(named: VertexModel) -> Registry:
         artifacts=named.artifacts,
         image=named.image,
     )
+
+
+def _neptune(named: NeptuneModel) -> Registry:
+    try:
+        from fairtrial.registry.neptune import NeptuneRegistry
+    except ImportError:
+        raise UsageError("Neptune needs its client: pip install 'fairtrial[neptune]'") from None
+    return NeptuneRegistry(named.model, named.alias, project=named.project, address=named.address)

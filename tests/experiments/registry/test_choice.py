@@ -43,7 +43,7 @@ def test_a_section_names_one_registry(section: dict[str, Any], kind: type, place
 @pytest.mark.parametrize(
     ("promotion", "told"),
     [
-        ("{}", "16:14 spec.promotion: say which registry: one of mlflow, sageMaker and vertex"),
+        ("{}", "16:14 spec.promotion: say which registry: one of mlflow, sageMaker, vertex and neptune"),
         (
             "{mlflow: {model: wine}, sageMaker: {model: wine}}",
             "16:49 spec.promotion.sageMaker: mlflow is said already; choose one of the two",
@@ -125,6 +125,10 @@ def test_a_client_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "fairtrial.registry.vertex", None)
     section = {"vertex": {"model": "wine", "project": "wines-42", "location": "europe-west4"}}
     with pytest.raises(UsageError, match=r"Vertex AI needs its client: pip install 'fairtrial\[vertex\]'"):
+        registry_for(ModelRegistry.model_validate(section))
+    monkeypatch.setitem(sys.modules, "fairtrial.registry.neptune", None)
+    section = {"neptune": {"model": "WIN-WINE", "project": "ada/wines"}}
+    with pytest.raises(UsageError, match=r"Neptune needs its client: pip install 'fairtrial\[neptune\]'"):
         registry_for(ModelRegistry.model_validate(section))
     monkeypatch.setitem(sys.modules, "boto3.exceptions", None)
     with pytest.raises(UsageError, match=r"SageMaker needs its client: pip install 'fairtrial\[sagemaker\]'"):
