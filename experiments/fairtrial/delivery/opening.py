@@ -17,7 +17,7 @@ from fairtrial.delivery.service.choose import service_of
 from fairtrial.delivery.state import State, held
 from fairtrial.delivery.telling import Teller
 from fairtrial.planning.models import Fetching
-from fairtrial.registry.choose import registry_for
+from fairtrial.registry.choose import address_of, registry_for
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ def opened(
     """
     load_template(pipeline.folder / pipeline.spec.experiment)
     registry = registry_for(pipeline.spec.registry)
-    _share_address(pipeline)
+    # The model store reads a registry's address from the environment: the file's is the one that counts.
+    os.environ.update(address_of(pipeline.spec.registry))
     state = State(folder)
     try:
         with held(folder):
@@ -54,10 +55,3 @@ def opened(
                 service.close()
     finally:
         state.close()
-
-
-def _share_address(pipeline: Pipeline) -> None:
-    """The model store reads MLflow's address from the environment: the file's is the one that counts."""
-    uri = pipeline.spec.registry.chosen.tracking_uri
-    if uri is not None:
-        os.environ["MLFLOW_TRACKING_URI"] = uri

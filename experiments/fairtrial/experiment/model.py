@@ -19,7 +19,7 @@ from fairtrial.experiment.live_rules import (
 )
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.notifications import Notification, Tracking
-from fairtrial.experiment.registries import ModelRegistry
+from fairtrial.experiment.registries import ModelRegistry, mistakes_of_promotion
 from fairtrial.experiment.stickiness import Sticky
 from fairtrial.experiment.strategy import AbTest, Strategy
 from fairtrial.experiment.strategy_rules import mistakes_of_reward, mistakes_with_arms
@@ -127,6 +127,12 @@ class Spec(Part):
         if "deployment" in info.data:
             raise_mistakes(_of_arm(baseline, info.data["deployment"]))
         return baseline
+
+    @field_validator("promotion")
+    @classmethod
+    def _with_place(cls, promotion: ModelRegistry | None) -> ModelRegistry | None:
+        raise_mistakes(mistakes_of_promotion(promotion) if promotion else ())
+        return promotion
 
     @field_validator("candidates")
     @classmethod

@@ -19,8 +19,8 @@ from fairtrial.registry.mlflow_uris import (
     in_unity_catalog,
     lacks_plugin,
     place,
-    registry_of,
-    tracking_of,
+    registry_uri,
+    tracking_uri,
 )
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class MlflowRegistry:
         import mlflow
 
         own = None if self._uri else os.environ.get("MLFLOW_REGISTRY_URI")
-        return own or registry_of(self._uri or mlflow.get_tracking_uri(), self._model)
+        return own or registry_uri(self._uri or mlflow.get_tracking_uri(), self._model)
 
     @cached_property
     def _client(self) -> MlflowClient:
@@ -115,7 +115,7 @@ class MlflowRegistry:
                 f"the MLflow registry at {place(self._uri)} is Azure ML's, and its plugin for MLflow is not "
                 f"installed: pip install azureml-mlflow"
             )
-        return mlflow_client(self._uri and tracking_of(self._uri), self._registry)
+        return mlflow_client(self._uri and tracking_uri(self._uri), self._registry)
 
     def _got(self, version: str) -> ModelVersion:
         with _absent_is_none():

@@ -9,13 +9,13 @@ from fairtrial_servers.addresses import scheme, shown
 _DATABRICKS = ("databricks", "databricks-uc")
 
 
-def tracking_of(uri: str) -> str:
+def tracking_uri(uri: str) -> str:
     """The address for runs and their artifacts. `databricks-uc` names Unity Catalog's registry only."""
     kind, rest = _kind_and_rest(uri)
     return f"databricks{rest}" if kind in _DATABRICKS else uri
 
 
-def registry_of(uri: str, model: str) -> str:
+def registry_uri(uri: str, model: str) -> str:
     """The address for registered models, which is the same but on Databricks.
 
     There a name of three levels (catalog.schema.model) is Unity Catalog's, any other the workspace's own.
