@@ -26,7 +26,7 @@ from fairtrial.operator.arms import Arms
 from fairtrial.operator.feed import AwayError, PatientLoad, WatchedLoad
 from fairtrial.operator.guarded import GuardedBackend
 from fairtrial.operator.holds import ResourceHolds
-from fairtrial.operator.interruption import RunClock, Wake
+from fairtrial.operator.interruption import RunClock, StoppedError, Wake
 from fairtrial.operator.journal import StatusJournal
 from fairtrial.operator.record import GoneError, Record
 from fairtrial.operator.relay import Relay
@@ -107,12 +107,23 @@ class Attempt:
 
     def outcome(self) -> Outcome:
         """Raises StoppedError, GoneError, ApiError when the API server is away; otherwise the run is over."""
-        if not self._journal.entries():
-            self._journal.append(Kind.STARTED)
-        with followed(self._plan.experiment, self._folder, lambda: self._relay):
-            found = self._to_its_end()
+        try:
+            with followed(self._plan.experiment, self._folder, self._relay.open):
+                if not self._journal.entries():
+                    self._journal.append(Kind.STARTED)
+                found = self._to_its_end()
+        except StoppedError:
+            self._keep_what_was_told()
+            raise
         self._relay.settle(self._journal)
         return found
+
+    def _keep_what_was_told(self) -> None:
+        """So that the next replica does not tell it again."""
+        if self._services.leading():
+            with contextlib.suppress(ApiError, GoneError, StoppedError):
+                self._relay.settle(self._journal)
+                self._record.write()
 
     def _to_its_end(self) -> Outcome:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fairtrial_graphs.backends.kubernetes.keeping import shared
 from fairtrial_graphs.backends.kubernetes.kinds import Kind
 
 #: Namespace and name.
@@ -62,6 +63,23 @@ class Resource:
         return self.raw.get("status") or {}
 
     @property
+    def outline(self) -> Resource:
+        """What is decided by, without spec, journal and verdict: hundreds of these are in memory at once."""
+        spec = {name: self.spec[name] for name in ("deployment",) if name in self.spec}
+        status = {name: self.status[name] for name in ("observedGeneration",) if name in self.status}
+        if "run" in self.status:
+            run = self.status["run"]
+            status["run"] = {name: run[name] for name in ("ended", "kept") if name in run}
+        return Resource(
+            shared({"metadata": _without_managers(self.metadata), "spec": spec, "status": status})
+        )
+
+    @property
+    def compact(self) -> Resource:
+        """The same without who has set which field."""
+        return Resource(shared({**self.raw, "metadata": _without_managers(self.metadata)}))
+
+    @property
     def deleting(self) -> bool:
         return "deletionTimestamp" in self.metadata
 
@@ -93,6 +111,10 @@ class Resource:
     def requests(self) -> tuple[str, ...]:
         """The annotations that are to be taken away once they are heard."""
         return tuple(each for each in REQUESTS if each in (self.metadata.get("annotations") or {}))
+
+
+def _without_managers(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metadata.items() if name != "managedFields"}
 
 
 def words(key: Key) -> str:
