@@ -20,6 +20,7 @@ from fairtrial_loadtests.crew import ALONE, Crew
 from fairtrial.atomic import write_text
 from fairtrial.clock import Clock, SystemClock
 from fairtrial.console.interface import Console
+from fairtrial.controller.approval import ApprovalGate
 from fairtrial.controller.effects import effect, is_done
 from fairtrial.controller.load_pods import check_load_pods, load_pods
 from fairtrial.controller.placing import Cluster, check_fetchable, opened_backend, placed_in
@@ -192,6 +193,7 @@ def _run(
             console,
             clock,
             registry_of(plan.experiment),
+            ApprovalGate(plan.experiment.spec.approval, journal, clock.now, f"fairtrial approve {folder.id}"),
         )
         with _closing(backend, journal, console):
             try:

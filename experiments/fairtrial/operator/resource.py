@@ -25,6 +25,7 @@ TAKE_OVER = "fairtrial.dev/take-over"
 #: Taken away once they are heard; a pause stays until somebody takes it away.
 REQUESTS = (ABORT, APPROVE, RETRY)
 _NO = ("false", "no", "0")
+_YES = ("true", "yes", "1")
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,11 @@ class Resource:
         """Whether somebody has annotated it so, and not with a no."""
         value = (self.metadata.get("annotations") or {}).get(annotation)
         return value is not None and value.strip().lower() not in _NO
+
+    def said(self, annotation: str) -> str | None:
+        """By whom, where the annotation says more than yes."""
+        value = ((self.metadata.get("annotations") or {}).get(annotation) or "").strip()
+        return value if value and value.lower() not in _YES else None
 
     @property
     def requests(self) -> tuple[str, ...]:

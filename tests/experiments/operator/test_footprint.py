@@ -35,8 +35,15 @@ def test_nothing_is_kept_of_a_run_that_nobody_follows_any_more():
 
 
 def test_an_outline_has_all_that_is_decided_by():
-    metadata = {"name": "wine", "namespace": "shop", "uid": "u", "resourceVersion": "7", "generation": 2,
-                "annotations": {"fairtrial.dev/pause": "true"}, "managedFields": [{"manager": "kubectl"}]}  # fmt: skip
+    metadata = {
+        "name": "wine",
+        "namespace": "shop",
+        "uid": "u",
+        "resourceVersion": "7",
+        "generation": 2,
+        "annotations": {"fairtrial.dev/pause": "true"},
+        "managedFields": [{"manager": "kubectl"}],
+    }
     status = {"observedGeneration": 2, "run": {"id": "r", "kept": True, "spec": {}}, "journal": [{"seq": 1}]}
     whole = Resource({"metadata": metadata, "spec": {"deployment": "d", "metrics": []}, "status": status})
     outline = whole.outline
