@@ -127,7 +127,7 @@ class Attempt:
         """No route to Seldon Core's predictors knows callers, whichever it is."""
         if self._plan.experiment.spec.sticky is not None:
             message = (
-                "spec.sticky: each request is drawn anew here, by Istio and by the Gateway API alike, so that "
+                "spec.sticky: each request is drawn anew, by Istio and by the Gateway API alike, so that "
                 "a caller comes to either arm, before and after every shift"
             )
             self._tell("NotSticky", message)

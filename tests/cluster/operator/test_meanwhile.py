@@ -26,7 +26,8 @@ def scale(cluster: Cluster, deployment: str, replicas: int) -> None:
 def test_an_arm_that_an_autoscaler_scales_during_a_step_keeps_its_pods(cluster: Cluster, start: Start):
     start()
     scaled = {"minReplicas": 1, "maxReplicas": 5}
-    candidate = cluster.manifest()["spec"]["candidates"][0] | {"autoscaling": scaled}
+    asked = {"autoscaling": scaled, "resources": {"requests": {"cpu": "100m"}}}
+    candidate = cluster.manifest()["spec"]["candidates"][0] | asked
     cluster.create(candidates=[candidate])
     cluster.until_step("1/2")
     (deployment,) = (
