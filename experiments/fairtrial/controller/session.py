@@ -24,6 +24,7 @@ from fairtrial.controller.approval import ApprovalGate
 from fairtrial.controller.effects import effect, is_done
 from fairtrial.controller.load_pods import check_load_pods, load_pods
 from fairtrial.controller.placing import Cluster, check_fetchable, opened_backend, placed_in
+from fairtrial.controller.reachable import check_reachable
 from fairtrial.controller.run import Controller
 from fairtrial.errors import AbortedError, FairtrialError, NotReadyError, UsageError
 from fairtrial.experiment.model import Experiment
@@ -85,6 +86,7 @@ def start(
     check_notifiers(parsed)
     if options.cluster is not None:
         check_load_pods(options.cluster, options.crew, parsed)
+        check_reachable(options.cluster, parsed)
         check_fetchable(plan)
         models = models_named(plan.deployment)
     else:
