@@ -1,4 +1,4 @@
-"""Whether requests that are sent from here can reach the arms of a cluster: asked before anything is deployed."""
+"""Whether requests that are sent from here can reach the arms of a cluster; asked before it has any."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check_reachable(
     ]
     if missing and not resolves(_KNOWN):
         raise UsageError(
-            f"requests are sent from this machine, which does not know the cluster's names ({_KNOWN} does not "
-            f"resolve): say {' and '.join(missing)}, such as addresses that `kubectl port-forward` or an "
+            f"requests are sent from this machine, which does not know the cluster's names ({_KNOWN} does "
+            f"not resolve): say {' and '.join(missing)}, such as addresses that `kubectl port-forward` or an "
             "ingress gives, or run it inside the cluster, or send from there with --load-image"
         )
