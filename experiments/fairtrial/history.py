@@ -25,6 +25,7 @@ _DONE = {
     Effect.REGISTER: "registered",
 }
 _NOTES = {
+    Kind.AWAITS_APPROVAL: ("held", "the promotion waits for somebody's approval"),
     Kind.ABORT: ("aborted", "somebody asked for the run to end"),
     Kind.INTERRUPTED: ("interrupted", "the controller was told to stop"),
     Kind.RESUMED: ("resumed", "the run was taken up again"),
@@ -75,6 +76,8 @@ def _event(entry: Entry) -> Event | None:
         return Event(entry.time, _DONE[entry.effect], words)
     if entry.kind in (Kind.INCIDENT, Kind.FAILED):
         return Event(entry.time, "incident", entry.body["message"])
+    if entry.kind is Kind.APPROVED:
+        return Event(entry.time, "approved", f"{entry.body['by']} approved the promotion")
     if entry.kind in _NOTES:
         return Event(entry.time, *_NOTES[entry.kind])
     return None

@@ -109,3 +109,13 @@ envFrom:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
+
+{{/* The collector asks for it, and the operator sends it. */}}
+{{- define "fairtrial.collectorToken" -}}
+{{- with .Values.collector.auth }}
+{{- if and .secretName .tokenKey }}
+- name: FAIRTRIAL_COLLECTOR_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .tokenKey }}}}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -43,8 +43,14 @@ def command(
 
     Requests and responses are joined, and so is what is posted to /feedback later. An event is acknowledged
     once it is durable. Experiments with `traffic.live: {source: requestLog}` read from here.
+
+    FAIRTRIAL_COLLECTOR_TOKEN in the environment: what readers and feedback must send as a bearer token.
+    FAIRTRIAL_COLLECTOR_PATH: the secret that events are posted to, as in http://HOST/SECRET.
     """
+    import os
+
     from fairtrial.clock import SystemClock
+    from fairtrial.collect.access import Access
     from fairtrial.collect.server import Settings, serve
     from fairtrial.experiment.quantities import parse_duration
 
@@ -58,5 +64,14 @@ def command(
         if as_json():
             print_json({"url": url})
 
-    settings = Settings(store, host, port, unit, retention=seconds, most_waiting=max_waiting, name=name)
+    settings = Settings(
+        store,
+        host,
+        port,
+        unit,
+        retention=seconds,
+        most_waiting=max_waiting,
+        name=name,
+        access=Access.of(os.environ),
+    )
     serve(settings, SystemClock(), ready)

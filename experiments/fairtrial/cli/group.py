@@ -26,7 +26,7 @@ VERBS = {
     "abort": "Return a run to its baseline and end it.",
     "pause": "Hold an experiment on a cluster where it is.",
     "resume": "Finish a run that was cut off.",
-    "approve": "Let an experiment on a cluster promote, which waits for a person.",
+    "approve": "Let a run promote, which waits for a person.",
     "explain": "Why this verdict, and on which rows the candidate loses.",
     "report": "Write the report of a run.",
     "replay": "Judge a finished run again, and compare.",

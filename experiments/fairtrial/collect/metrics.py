@@ -23,8 +23,8 @@ def _lines(counts: Mapping[str, int], writer: Writer) -> Iterator[str]:
     )
     yield from _counter(
         "refused_total",
-        "What was answered by 400, and what by 503.",
-        {f'why="{why}"': counts.get(why, 0) for why in ("malformed", "unavailable")},
+        "What was answered by 400, by 503, and by 401 or 403.",
+        {f'why="{why}"': counts.get(why, 0) for why in ("malformed", "unavailable", "unauthorized")},
     )
     yield from _counter("stored_total", "Events and feedback that are durable.", {"": done.stored})
     yield from _counter(

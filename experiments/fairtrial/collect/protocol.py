@@ -19,7 +19,7 @@ _MOST_HEAD = 64 << 10  # bytes of an address and headers
 #: Headers that are read, as most clients write them and in lower case; others are not looked at.
 _READ = (
     "ce-type", "ce-time", "ce-requestid", "ce-inferenceservicename", "ce-namespace", "ce-endpoint",
-    "content-type", "expect",
+    "content-type", "expect", "authorization",
 )  # fmt: skip
 _NAMES = {written.encode(): name for name in _READ for written in (name, name.title())}
 _TEXT = "text/plain; charset=utf-8"

@@ -7,13 +7,14 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import uvloop
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from fairtrial.clock import Clock
+from fairtrial.collect.access import Access
 from fairtrial.collect.database import open_database
 from fairtrial.collect.protocol import Connection
 from fairtrial.collect.service import Service
@@ -33,6 +34,7 @@ class Settings:
     most_waiting: int = 20_000  # events that may wait to be stored
     most_body: int = 16 << 20  # bytes
     name: str | None = None  # of this collector among those of one store
+    access: Access = field(default_factory=Access, repr=False)
 
 
 def serve(settings: Settings, clock: Clock, ready: Callable[[str], None]) -> None:
@@ -53,7 +55,7 @@ async def _serve(settings: Settings, engine: Engine, clock: Clock, ready: Callab
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    service = Service(loop, settings.unit)
+    service = Service(loop, settings.unit, settings.access)
     listener = _listen(settings)
     port: int = listener.getsockname()[1]
     name = settings.name or f"{socket.gethostname()}:{port}"

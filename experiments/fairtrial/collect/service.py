@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from fairtrial.collect.access import Access
 from fairtrial.collect.events import Event, Malformed, read_event, read_feedback
 from fairtrial.collect.giving import Given, Wanted
 from fairtrial.collect.metrics import exposition
@@ -19,12 +20,17 @@ from fairtrial.collect.store import Fate, Told
 from fairtrial.collect.writer import Outcome, Refused, Writer
 
 EVENTS, FEEDBACK, OBSERVATIONS = ("/", "/events"), "/feedback", "/observations"
+_GUARDED = (FEEDBACK, OBSERVATIONS)
 #: Headers of what is given out: the number to go on after, and up to when all is given out.
 CURSOR, UNTIL = "x-fairtrial-cursor", "x-fairtrial-until"
 ARROW = "application/vnd.apache.arrow.stream"
 _JSON = "application/json"
 _LATER = (("retry-after", "1"),)
 _STORED = Response(202)
+_UNKNOWN = Response(
+    401, b"this needs the header Authorization: Bearer TOKEN", headers=(("www-authenticate", "Bearer"),)
+)
+_NO_EVENTS = Response(403, b"events are posted to an address with the collector's secret in it")
 _MOST_ROWS = 50_000
 _FATES = {
     Fate.COUNTED: (200, "counted with its request"),
@@ -37,9 +43,10 @@ _FATES = {
 class Service:
     """Routes requests; `settle` is called by the writer, from its thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, unit: str | None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, unit: str | None, access: Access) -> None:
         """unit: where requests name their unit, for loggers whose address does not say."""
         self._loop = loop
+        self._access = access
         self._unit = unit
         self._writer: Writer | None = None
         self._closing = False
@@ -56,9 +63,14 @@ class Service:
     def handle(self, request: Request, slot: Slot) -> None:
         """See `protocol.Handler`."""
         path, method = request.path, request.method
+        into = self._access.event_path(path)
         try:
-            if method == "POST" and path in EVENTS:
+            if path in _GUARDED and not self._access.knows(request.headers.get("authorization")):
+                self._refuse(slot, _UNKNOWN)
+            elif method == "POST" and into in EVENTS:
                 self._take(slot, read_event(request.headers, request.body, self._unit_of(request.query)))
+            elif method == "POST" and into is None and path != FEEDBACK:
+                self._refuse(slot, _NO_EVENTS)
             elif method == "POST" and path == FEEDBACK:
                 self._take(slot, read_feedback(request.body))
             elif method == "GET" and path == OBSERVATIONS:
@@ -68,6 +80,10 @@ class Service:
         except Malformed as error:
             self._counts["malformed"] += 1
             slot.answer(Response(400, str(error).encode()))
+
+    def _refuse(self, slot: Slot, response: Response) -> None:
+        self._counts["unauthorized"] += 1
+        slot.answer(response)
 
     def settle(self, settled: Sequence[tuple[Any, Outcome]]) -> None:
         """Answer, from the loop's thread."""

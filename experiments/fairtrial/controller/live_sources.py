@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from fairtrial.clock import Clock
+from fairtrial.collect.access import TOKEN_VARIABLE
 from fairtrial.controller.effects import done
 from fairtrial.controller.live_feed import LiveFeed, LiveSource
 from fairtrial.controller.prometheus_source import Prometheus
@@ -50,7 +52,8 @@ def live_source(plan: Plan, clock: Clock, *, since: float, namespace: str | None
     assert live is not None, "only live traffic has a source"
     if live.collector is not None:
         name = f"{namespace or metadata.namespace or 'default'}/{metadata.name}"
-        return RequestLog(live.collector, name, since=since, window=live.feedback_window)
+        token = os.environ.get(TOKEN_VARIABLE)
+        return RequestLog(live.collector, name, since=since, window=live.feedback_window, token=token)
     assert live.server is not None, "the model demands it"
     return Prometheus(
         live.server,

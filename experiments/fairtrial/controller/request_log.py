@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import pyarrow as pa
 from fairtrial_loadtests.observation import REQUIRED
 
+from fairtrial.collect.access import TOKEN_VARIABLE
 from fairtrial.controller.live_feed import CURSOR, ProviderError, Reading
 from fairtrial.errors import UsageError
 
@@ -21,12 +22,16 @@ _MOST = 5000  # observations of one reading
 class RequestLog:
     """One deployment's observations, from the collector."""
 
-    def __init__(self, collector: str, deployment: str, *, since: float, window: float) -> None:
+    def __init__(
+        self, collector: str, deployment: str, *, since: float, window: float, token: str | None = None
+    ) -> None:
         """deployment: namespace/name. since: of requests asked from then on, seconds since the epoch.
 
-        window: seconds that an observation waits for its answer and its truth.
+        window: seconds that an observation waits for its answer and its truth. token: the collector's, if it
+        asks for one.
         """
         self._collector = collector.rstrip("/")
+        self._token = token
         self._asked = {"deployment": deployment, "since": f"{since:.6f}", "grace": f"{window:g}"}
 
     @property
@@ -37,15 +42,17 @@ class RequestLog:
         """See `LiveSource.read`."""
         query = urlencode({**self._asked, "after": after or 0, "limit": _MOST})
         try:
-            with urllib.request.urlopen(
-                f"{self._collector}/observations?{query}", timeout=_TIMEOUT
-            ) as answer:
+            with urllib.request.urlopen(self._request(query), timeout=_TIMEOUT) as answer:
                 content = answer.read()
         except urllib.error.HTTPError as error:
             with error:
                 said = error.read(300).decode("utf-8", "replace")
             if error.code in (408, 429) or error.code >= 500:
                 raise ProviderError(f"{self.name} answers {error.code}: {said}") from error
+            if error.code == 401:
+                raise UsageError(
+                    f"{self.name} knows us not: {TOKEN_VARIABLE} of the environment must be the collector's"
+                ) from error
             raise UsageError(
                 f"{self.name} answers {error.code} ({said}): traffic.live.collector must be a "
                 "`fairtrial collect`"
@@ -53,6 +60,12 @@ class RequestLog:
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             raise ProviderError(f"{self.name} does not answer: {_reason(error)}") from error
         return self._reading(content)
+
+    def _request(self, query: str) -> urllib.request.Request:
+        request = urllib.request.Request(f"{self._collector}/observations?{query}")
+        if self._token:
+            request.add_unredirected_header("Authorization", f"Bearer {self._token}")
+        return request
 
     def _reading(self, content: bytes) -> Reading:
         try:

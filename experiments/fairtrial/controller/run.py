@@ -370,8 +370,10 @@ class Controller:
         self._raise_if_aborted()
 
     def _raise_if_aborted(self) -> None:
-        if self._journal.last(Kind.ABORT) is not None:
-            raise AbortedError(f"run {self._folder.id} was aborted on request")
+        asked = self._journal.last(Kind.ABORT)
+        if asked is not None:
+            why = asked.body.get("message")
+            raise AbortedError(f"run {self._folder.id} was aborted {f'as {why}' if why else 'on request'}")
 
     def _incident(self, message: str) -> None:
         self._journal.append(Kind.INCIDENT, {"message": message})

@@ -20,9 +20,11 @@ from fairtrial_loadtests.crew import ALONE, Crew
 from fairtrial.atomic import write_text
 from fairtrial.clock import Clock, SystemClock
 from fairtrial.console.interface import Console
+from fairtrial.controller.approval import ApprovalGate
 from fairtrial.controller.effects import effect, is_done
 from fairtrial.controller.load_pods import check_load_pods, load_pods
 from fairtrial.controller.placing import Cluster, check_fetchable, opened_backend, placed_in
+from fairtrial.controller.reachable import check_reachable
 from fairtrial.controller.run import Controller
 from fairtrial.errors import AbortedError, FairtrialError, NotReadyError, UsageError
 from fairtrial.experiment.model import Experiment
@@ -84,6 +86,7 @@ def start(
     check_notifiers(parsed)
     if options.cluster is not None:
         check_load_pods(options.cluster, options.crew, parsed)
+        check_reachable(options.cluster, parsed)
         check_fetchable(plan)
         models = models_named(plan.deployment)
     else:
@@ -192,6 +195,7 @@ def _run(
             console,
             clock,
             registry_of(plan.experiment),
+            ApprovalGate(plan.experiment.spec.approval, journal, clock.now, f"fairtrial approve {folder.id}"),
         )
         with _closing(backend, journal, console):
             try:

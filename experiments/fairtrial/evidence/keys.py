@@ -1,4 +1,4 @@
-"""Numbers 64-bit keys in order of first appearance, for whole arrays at once."""
+"""Sets of 64-bit keys, and their numbers in order of first appearance, for whole arrays at once."""
 
 from __future__ import annotations
 
@@ -29,8 +29,13 @@ class Found(NamedTuple):
     first: npt.NDArray[np.bool_]  # [n] whether it was the first of its kind, here and before
 
 
-class KeyTable:
-    """A hash table by open addressing with linear probing; past some size it is on disk (`GrowingArray`)."""
+class KeySet:
+    """Which keys came before: a hash table by open addressing with linear probing.
+
+    It has no slots until a key comes, and past some size it is on disk (`GrowingArray`).
+    """
+
+    _width = 1  # columns of a slot; the first is the key
 
     def __init__(self, *, limit: int = LIMIT) -> None:
         self._limit = limit
@@ -38,36 +43,35 @@ class KeyTable:
         self._slots = self._new_slots()
         self.size = 0
 
-    def number(self, keys: Keys) -> Found:
-        """The number of each key; new ones are numbered in the order in which they come."""
-        keys = np.where(keys == _EMPTY, _ZERO, keys)
-        slot, known = self._find(keys)
-        number = np.full(keys.size, -1, np.int64)
-        number[known] = self._slots.array[slot[known], 1].view(np.int64)
-        first = np.zeros(keys.size, np.bool_)
+    def add(self, keys: Keys) -> npt.NDArray[np.bool_]:
+        """Add them all; says of each whether it is the first of its kind, here and before."""
+        keys, (_, known) = self._found(keys)
         missing = np.flatnonzero(~known)
+        first = np.zeros(keys.size, np.bool_)
         if missing.size:
-            distinct, at, back = np.unique(keys[missing], return_index=True, return_inverse=True)
-            rank = np.empty(at.size, np.int64)
-            rank[np.argsort(at)] = np.arange(self.size, self.size + at.size)
-            number[missing] = rank[back]
+            distinct, at = np.unique(keys[missing], return_index=True)
             first[missing[at]] = True
-            self._insert(distinct, rank)
-        return Found(number, first)
+            self._insert(distinct[:, None])
+        return first
 
-    def items(self) -> Iterator[tuple[Keys, Index]]:
-        """All keys with their numbers, in blocks, in no order."""
-        return _items(self._slots)
+    def blocks(self) -> Iterator[Keys]:
+        """All of them, in blocks, in no order."""
+        for block in _full(self._slots):
+            yield block[:, 0].copy()
 
     def release(self) -> None:
         """Let go of the pages in memory of what is on disk."""
         self._slots.release()
 
     def _new_slots(self) -> GrowingArray[np.uint64]:
-        """[slot, 2] the key and its number, beside each other so that both are fetched at once."""
-        slots = GrowingArray(np.uint64, (2,), limit=self._limit)
-        slots.reserve(1 << self._bits)
-        return slots
+        """[slot, width] the columns beside each other so that all are fetched at once."""
+        return GrowingArray(np.uint64, (self._width,), limit=self._limit)
+
+    def _found(self, keys: Keys) -> tuple[Keys, tuple[Index, npt.NDArray[np.bool_]]]:
+        """The keys as they are kept, and what `_find` says of them."""
+        self._slots.reserve(1 << self._bits)
+        keys = np.where(keys == _EMPTY, _ZERO, keys)
+        return keys, self._find(keys)
 
     def _find(self, keys: Keys) -> tuple[Index, npt.NDArray[np.bool_]]:
         """The slot of each key, or the empty one where it would go; and whether it is there."""
@@ -85,32 +89,61 @@ class KeyTable:
             probing = probing[~same & (held != _EMPTY)]
         return slot, known
 
-    def _insert(self, keys: Keys, numbers: Index) -> None:
-        """Add distinct keys that are not there."""
-        if self.size + keys.size > _FULLEST * (1 << self._bits):
+    def _insert(self, rows: npt.NDArray[np.uint64]) -> None:
+        """Add the slots [n, width] of distinct keys that are not there."""
+        size = len(rows)
+        if self.size + size > _FULLEST * (1 << self._bits):
             old = self._slots
-            while self.size + keys.size > _FULLEST / 2 * (1 << self._bits):
+            while self.size + size > _FULLEST / 2 * (1 << self._bits):
                 self._bits += 1
             self._slots = self._new_slots()
-            for block in _items(old):
-                self._place(*block)
+            self._slots.reserve(1 << self._bits)
+            for block in _full(old):
+                self._place(block)
                 old.release()
                 self._slots.release()
-        self._place(keys, numbers)
-        self.size += keys.size
+        self._place(rows)
+        self.size += size
 
-    def _place(self, keys: Keys, numbers: Index) -> None:
-        while keys.size:
-            slot, _ = self._find(keys)
-            self._slots.array[slot, 0] = keys
+    def _place(self, rows: npt.NDArray[np.uint64]) -> None:
+        while len(rows):
+            slot, _ = self._find(rows[:, 0])
+            self._slots.array[slot, 0] = rows[:, 0]
             # Of those that want the same slot, one has it; the others look on.
-            won = self._slots.array[slot, 0] == keys
-            self._slots.array[slot[won], 1] = numbers[won].view(np.uint64)
-            keys, numbers = keys[~won], numbers[~won]
+            won = self._slots.array[slot, 0] == rows[:, 0]
+            self._slots.array[slot[won]] = rows[won]
+            rows = rows[~won]
 
 
-def _items(slots: GrowingArray[np.uint64]) -> Iterator[tuple[Keys, Index]]:
+class KeyTable(KeySet):
+    """Numbers them in the order of their first appearance."""
+
+    _width = 2
+
+    def number(self, keys: Keys) -> Found:
+        """The number of each key; new ones are numbered in the order in which they come."""
+        keys, (slot, known) = self._found(keys)
+        number = np.full(keys.size, -1, np.int64)
+        number[known] = self._slots.array[slot[known], 1].view(np.int64)
+        first = np.zeros(keys.size, np.bool_)
+        missing = np.flatnonzero(~known)
+        if missing.size:
+            distinct, at, back = np.unique(keys[missing], return_index=True, return_inverse=True)
+            rank = np.empty(at.size, np.int64)
+            rank[np.argsort(at)] = np.arange(self.size, self.size + at.size)
+            number[missing] = rank[back]
+            first[missing[at]] = True
+            self._insert(np.stack([distinct, rank.view(np.uint64)], axis=-1))
+        return Found(number, first)
+
+    def items(self) -> Iterator[tuple[Keys, Index]]:
+        """All keys with their numbers, in blocks, in no order."""
+        for block in _full(self._slots):
+            yield block[:, 0].copy(), block[:, 1].view(np.int64)
+
+
+def _full(slots: GrowingArray[np.uint64]) -> Iterator[npt.NDArray[np.uint64]]:
+    """[n, width] the slots that are taken, in blocks."""
     for start in range(0, slots.array.shape[0], _BLOCK):
         block = slots.array[start : start + _BLOCK]
-        full = block[block[:, 0] != _EMPTY]
-        yield full[:, 0].copy(), full[:, 1].view(np.int64)
+        yield block[block[:, 0] != _EMPTY]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fairtrial.evidence.keys import Keys, KeyTable
+from fairtrial.evidence.keys import Keys, KeySet
 
 #: Keys below this are flags in a bitmap: rows and pairs are numbered from 0.
 _DENSE = 1 << 26
@@ -21,7 +21,7 @@ class SeenKeys:
     def __init__(self) -> None:
         self._dense = np.zeros(1024, np.bool_)
         self._dense_size = 0
-        self._sparse = KeyTable()
+        self._sparse = KeySet()
 
     def __len__(self) -> int:
         return self._dense_size + self._sparse.size
@@ -33,7 +33,7 @@ class SeenKeys:
             return self._add_dense(keys.astype(np.int64))
         first = np.zeros(keys.size, np.bool_)
         first[small] = self._add_dense(keys[small].astype(np.int64))
-        first[~small] = self._sparse.number(keys[~small]).first
+        first[~small] = self._sparse.add(keys[~small])
         return first
 
     def _add_dense(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -54,8 +54,8 @@ class SeenKeys:
     def update(self, other: SeenKeys) -> None:
         """Add every key of another set."""
         self._add_dense(np.flatnonzero(other._dense))
-        for keys, _ in other._sparse.items():
-            self._sparse.number(keys)
+        for keys in other._sparse.blocks():
+            self._sparse.add(keys)
 
     def release(self) -> None:
         """Let go of the pages in memory of what is on disk."""

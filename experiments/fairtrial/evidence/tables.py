@@ -5,7 +5,7 @@ Each has `add(cells, values)`: the cells of n observations, and their values [n,
 
 from __future__ import annotations
 
-from typing import Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -81,15 +81,60 @@ class EventTable(CountTable):
         self.add_counts(cells, np.stack([cells.counts, np.rint(events).astype(np.int64)], axis=-1))
 
 
-class HistogramTable(CountTable):
-    """Counts by bucket; +inf goes in the last."""
+class HistogramTable:
+    """Counts by bucket; +inf goes in the last.
+
+    Of a thousand buckets a stratum uses some tens, and of these alone the counts are kept: a long run has
+    hundreds of strata, and a cluster hundreds of runs.
+    """
 
     def __init__(self, arms: int, buckets: LogBuckets) -> None:
-        super().__init__(arms, buckets.count)
+        self._arms = arms
         self._buckets = buckets
+        self._used: list[_Used] = []  # of each stratum, over [side * buckets]
 
     def add(self, cells: Cells, values: FloatArray) -> None:
-        self.add_at(cells, self._buckets.index(values[:, 0]))
+        if not cells.size:
+            return
+        width = self._buckets.count
+        at = cells.flat * width + self._buckets.index(values[:, 0])
+        counts = np.bincount(at, minlength=cells.count * width).reshape(cells.present.size, -1)
+        for stratum, row in zip(cells.present.tolist(), counts, strict=True):
+            self._add(stratum, row)
+
+    def merge(self, other: Self, place: Index) -> None:
+        """Add another table, whose stratum i is place[i] here."""
+        for stratum, row in zip(place.tolist(), other.table(place.size), strict=True):
+            self._add(stratum, row.ravel())
+
+    def table(self, strata: int) -> IntArray:
+        """[strata, side, bucket] a copy."""
+        counts = np.zeros((strata, self._arms * self._buckets.count), np.int64)
+        for row, used in zip(counts, self._used[:strata], strict=False):
+            row[used.at] = used.counts
+        return counts.reshape(strata, self._arms, self._buckets.count)
+
+    def _add(self, stratum: int, row: IntArray) -> None:
+        while len(self._used) <= stratum:
+            self._used.append(_NOTHING)
+        before = self._used[stratum]
+        row[before.at] += before.counts
+        at = np.flatnonzero(row)
+        self._used[stratum] = _Used(_narrow(at), _narrow(row[at])) if at.size else _NOTHING
+
+
+class _Used(NamedTuple):
+    """The positions with a count, and what it is; in as few bytes as hold them."""
+
+    at: npt.NDArray[np.unsignedinteger[Any]]
+    counts: npt.NDArray[np.unsignedinteger[Any]]
+
+
+def _narrow(numbers: IntArray) -> npt.NDArray[np.unsignedinteger[Any]]:
+    return numbers.astype(np.min_scalar_type(int(numbers.max())))
+
+
+_NOTHING = _Used(np.zeros(0, np.uint8), np.zeros(0, np.uint8))
 
 
 class PairTable(CountTable):

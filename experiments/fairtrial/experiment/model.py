@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlparse
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from fairtrial.experiment.analysis import Abort, Analysis
+from fairtrial.experiment.approval import Approval
 from fairtrial.experiment.arms import Baseline, Candidate
 from fairtrial.experiment.base import DnsLabel, Mistake, Part, raise_mistakes
 from fairtrial.experiment.live_rules import (
@@ -90,6 +91,11 @@ class Spec(Part):
         default="rollback",
         description="What is done when the horizon is reached without a decision: return to the baseline, "
         "take the candidate, or leave the split as it is. Default: rollback.",
+    )
+    approval: Approval | None = Field(
+        default=None,
+        description="Whether somebody has to say yes before a candidate takes over. Default: nobody.",
+        examples=[{"timeout": "12h"}],
     )
     promotion: ModelRegistry | None = Field(
         default=None,

@@ -42,6 +42,8 @@ def following(
     threads = [_Thread(open_journal, follower, patience) for follower in followers]
     for thread in threads:
         thread.start()
+    for thread in threads:
+        thread.reads.wait()  # so that nothing is entered before it
     try:
         yield
     finally:
@@ -60,6 +62,7 @@ class _Thread(threading.Thread):
         # A daemon: one that hangs must not keep the process.
         super().__init__(name=f"following: {follower.name}", daemon=True)
         self.ending = threading.Event()
+        self.reads = threading.Event()
         self._open = open_journal
         self._follower = follower
         self._patience = patience
@@ -67,8 +70,12 @@ class _Thread(threading.Thread):
 
     def run(self) -> None:
         # A journal that cannot be used ends the run itself, which says so.
-        with suppress(JournalError), closing(self._open()) as journal:
-            self._follow(journal)
+        try:
+            with suppress(JournalError), closing(self._open()) as journal:
+                self.reads.set()
+                self._follow(journal)
+        finally:
+            self.reads.set()
 
     def tell_what_is_owed(self) -> None:
         if not self._owed:

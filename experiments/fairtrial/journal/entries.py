@@ -17,6 +17,8 @@ class Kind(StrEnum):
     ABORT = "abort"  # somebody asked for the run to end
     HELD = "held"  # from this look on the run is judged and does not go forward
     RELEASED = "released"  # from this look on it does again
+    AWAITS_APPROVAL = "awaitsApproval"  # a candidate has passed, and a person is to say yes
+    APPROVED = "approved"  # somebody did; the body says who
     INTERRUPTED = "interrupted"  # the controller was told to stop; the run can be resumed
     RESUMED = "resumed"
     FAILED = "failed"  # the run could not go on; the message says why

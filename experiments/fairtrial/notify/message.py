@@ -21,6 +21,7 @@ _OF_EFFECT: dict[Effect, EventName] = {
 _OF_KIND: dict[Kind, EventName] = {
     Kind.STARTED: "started",
     Kind.HELD: "held",
+    Kind.AWAITS_APPROVAL: "held",
     Kind.VERDICT: "verdict",
     Kind.FAILED: "failed",
 }
@@ -92,7 +93,7 @@ def _told(entry: Entry, event: EventName, experiment: Experiment) -> tuple[str, 
         return "\n".join([head, *body["reasons"]]), details
     if event == "failed":
         return body["message"], {}
-    if entry.kind is Kind.HELD:
+    if entry.kind in (Kind.HELD, Kind.AWAITS_APPROVAL):
         return str(body["reason"]), {}
     text = body.get("outcome") or f"traffic: {body.get('split') or in_words(body['weights'])}"
     return text, {"weights": body["weights"]} if "weights" in body else {}

@@ -12,6 +12,7 @@ from fairtrial_graphs.backends.kubernetes.api import Api
 from fairtrial_graphs.backends.kubernetes.connection import connect
 from fairtrial_graphs.backends.kubernetes.errors import ApiError
 
+from fairtrial.controller.approval import somebody
 from fairtrial.errors import NotReadyError, UsageError
 from fairtrial.operator.resource import ABORT, APPROVE, EXPERIMENT, PAUSE, RETRY, Resource, words
 
@@ -63,7 +64,7 @@ class Asking:
         resource = self.resource()
         if resource.status.get("phase") != "AwaitingApproval":
             raise UsageError(f"{words(self._key)} waits for nobody's approval: {_standing(resource)}")
-        self._annotate({APPROVE: "true"})
+        self._annotate({APPROVE: somebody()})
         return f"the promotion of {words(self._key)} is approved"
 
     def resume(self) -> str:

@@ -12,6 +12,7 @@ from fairtrial_graphs.backends.interface import Interfered, NotReady
 from fairtrial_graphs.backends.kubernetes.errors import ApiError
 from fairtrial_loadtests.plan import LoadPlan
 
+from fairtrial.controller.approval import TIMED_OUT, ApprovalGate
 from fairtrial.controller.effects import is_done
 from fairtrial.controller.load_session import StartableLoad
 from fairtrial.controller.run import Controller
@@ -26,7 +27,7 @@ from fairtrial.operator.arms import Arms
 from fairtrial.operator.feed import AwayError, PatientLoad, WatchedLoad
 from fairtrial.operator.guarded import GuardedBackend
 from fairtrial.operator.holds import ResourceHolds
-from fairtrial.operator.interruption import RunClock, Wake
+from fairtrial.operator.interruption import RunClock, StoppedError, Wake
 from fairtrial.operator.journal import StatusJournal
 from fairtrial.operator.record import GoneError, Record
 from fairtrial.operator.relay import Relay
@@ -83,7 +84,10 @@ class Attempt:
             services.now,
             patience=services.unready_limit,
         )
-        self._holds = ResourceHolds(record, self._arms, self._tell)
+        gate = ApprovalGate(
+            self._plan.experiment.spec.approval, self._journal, services.now, f"the annotation {APPROVE}"
+        )
+        self._holds = ResourceHolds(record, self._arms, gate, self._tell)
         self._backend = GuardedBackend(
             services.new_backend(namespace, run["id"], latest().asks(TAKE_OVER), self._tick),
             services.leading,
@@ -107,12 +111,33 @@ class Attempt:
 
     def outcome(self) -> Outcome:
         """Raises StoppedError, GoneError, ApiError when the API server is away; otherwise the run is over."""
-        if not self._journal.entries():
-            self._journal.append(Kind.STARTED)
-        with followed(self._plan.experiment, self._folder, lambda: self._relay):
-            found = self._to_its_end()
+        try:
+            with followed(self._plan.experiment, self._folder, self._relay.open):
+                if not self._journal.entries():
+                    self._journal.append(Kind.STARTED)
+                    self._say_what_is_void()
+                found = self._to_its_end()
+        except StoppedError:
+            self._keep_what_was_told()
+            raise
         self._relay.settle(self._journal)
         return found
+
+    def _say_what_is_void(self) -> None:
+        """No route to Seldon Core's predictors knows callers, whichever it is."""
+        if self._plan.experiment.spec.sticky is not None:
+            message = (
+                "spec.sticky: each request is drawn anew, by Istio and by the Gateway API alike, so that "
+                "a caller comes to either arm, before and after every shift"
+            )
+            self._tell("NotSticky", message)
+
+    def _keep_what_was_told(self) -> None:
+        """So that the next replica does not tell it again."""
+        if self._services.leading():
+            with contextlib.suppress(ApiError, GoneError, StoppedError):
+                self._relay.settle(self._journal)
+                self._record.write()
 
     def _to_its_end(self) -> Outcome:
         try:
@@ -240,10 +265,11 @@ class Attempt:
             self._record.forget((ABORT,))
             raise AbortedError(_ABORTED[asked.body["reason"]])
         if resource.asks(APPROVE) and self._holds.awaits_approval:
+            by = resource.said(APPROVE) or "somebody"
             self._record.set(run={**self._record.status["run"], "approved": True})
-            self._record.write()
+            self._journal.append(Kind.APPROVED, {"by": by})
             self._record.forget((APPROVE,))
-            self._tell("Approved", "somebody has approved the promotion")
+            self._tell("Approved", f"{by} has approved the promotion")
         self._holds.paused = resource.asks(PAUSE)
         self._holds.show()
 
@@ -267,7 +293,7 @@ class Attempt:
             self._tell(reason, message)
 
     def _tell(self, reason: str, message: str) -> None:
-        warning = reason in ("SourceUnavailable", "NoEvidence", "BaselineNotReady", "NotReleased")
+        warning = reason in _WARNINGS
         self._services.events.tell(
             self._record.resource,
             reason,
@@ -277,10 +303,12 @@ class Attempt:
         )
 
 
+_WARNINGS = ("SourceUnavailable", "NoEvidence", "BaselineNotReady", "NotReleased", "NotSticky")
 _ABORTED = {
     REQUESTED: "aborted on request",
     SUPERSEDED: "superseded by a change of the spec: another run follows",
     DELETED: "the experiment is being deleted",
+    TIMED_OUT: "nobody approved the promotion in time",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fairtrial.controller.approval import ApprovalGate
 from fairtrial.experiment.standing import Phase
 from fairtrial.operator.arms import Arms
 from fairtrial.operator.record import Record
@@ -15,9 +16,12 @@ _GOING_ON = (Phase.RUNNING, Phase.PAUSED, Phase.AWAITING_APPROVAL)
 class ResourceHolds:
     """Implements `controller.holding.Holds`, and shows what holds as phase and condition Progressing."""
 
-    def __init__(self, record: Record, arms: Arms, tell: Callable[[str, str], None]) -> None:
-        """tell: makes an Event of (reason, message)."""
+    def __init__(
+        self, record: Record, arms: Arms, gate: ApprovalGate, tell: Callable[[str, str], None]
+    ) -> None:
+        """gate: what the spec asks for. tell: makes an Event of (reason, message)."""
         self._record = record
+        self._gate = gate
         self._arms = arms
         self._tell = tell
         self.paused = False
@@ -36,7 +40,7 @@ class ResourceHolds:
     def promotion(self) -> str | None:
         """See `Holds`."""
         self._promoting = True
-        why = self._holding() or self._unapproved()
+        why = self._holding() or self._gate.promotion() or self._unapproved()
         self.show()
         return why
 
@@ -74,6 +78,8 @@ class ResourceHolds:
 
     def _unapproved(self) -> str | None:
         run = self._record.status["run"]
-        if "doubt" not in run or run.get("approved", False):
+        if run.get("approved", False):
             return None
+        if "doubt" not in run:
+            return self._gate.pending
         return f"{run['doubt']}: approve the promotion by the annotation {APPROVE}, or abort"

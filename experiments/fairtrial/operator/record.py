@@ -98,8 +98,10 @@ class Record:
                 }
                 found = self._patch(change, "status")
                 if found is not None:
-                    self._resource, self._written = Resource(found), found.get("status") or {}
+                    self._resource, self._written = found, found.status
                     break
+            if wanted == self._written:
+                self.status = {**self._written}  # in memory once
             self._written_at = self._now()
 
     def hold(self) -> None:
@@ -130,9 +132,9 @@ class Record:
                 precondition = {"resourceVersion": self._resource.version, "uid": self._resource.uid}
                 found = self._patch({"metadata": {**change(self._resource), **precondition}})
                 if found is not None:
-                    self._resource = Resource(found)
+                    self._resource = found
 
-    def _patch(self, change: Mapping[str, Any], subresource: str = "") -> dict[str, Any] | None:
+    def _patch(self, change: Mapping[str, Any], subresource: str = "") -> Resource | None:
         """The resource as it then is; None where it had changed, and is to be looked at again."""
         try:
             found = self._api.patch(EXPERIMENT, *self._resource.key, change, subresource)
@@ -143,13 +145,13 @@ class Record:
             return None
         if found is None:
             raise GoneError
-        return found
+        return Resource(found).compact
 
     def _read_again(self) -> None:
         found = self._api.get(EXPERIMENT, *self._resource.key)
         if found is None or found["metadata"]["uid"] != self._resource.uid:
             raise GoneError
-        fresh = Resource(found)
+        fresh = Resource(found).compact
         if self._claimed and fresh.status.get("operator") != self._operator:
             raise StoppedError
         self._resource, self._written = fresh, fresh.status

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fairtrial_graphs.backends.kubernetes.keeping import shared
 from fairtrial_graphs.backends.kubernetes.kinds import Kind
 
 #: Namespace and name.
@@ -24,6 +25,7 @@ TAKE_OVER = "fairtrial.dev/take-over"
 #: Taken away once they are heard; a pause stays until somebody takes it away.
 REQUESTS = (ABORT, APPROVE, RETRY)
 _NO = ("false", "no", "0")
+_YES = ("true", "yes", "1")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,23 @@ class Resource:
         return self.raw.get("status") or {}
 
     @property
+    def outline(self) -> Resource:
+        """What is decided by, without spec, journal and verdict: hundreds of these are in memory at once."""
+        spec = {name: self.spec[name] for name in ("deployment",) if name in self.spec}
+        status = {name: self.status[name] for name in ("observedGeneration",) if name in self.status}
+        if "run" in self.status:
+            run = self.status["run"]
+            status["run"] = {name: run[name] for name in ("ended", "kept") if name in run}
+        return Resource(
+            shared({"metadata": _without_managers(self.metadata), "spec": spec, "status": status})
+        )
+
+    @property
+    def compact(self) -> Resource:
+        """The same without who has set which field."""
+        return Resource(shared({**self.raw, "metadata": _without_managers(self.metadata)}))
+
+    @property
     def deleting(self) -> bool:
         return "deletionTimestamp" in self.metadata
 
@@ -89,10 +108,19 @@ class Resource:
         value = (self.metadata.get("annotations") or {}).get(annotation)
         return value is not None and value.strip().lower() not in _NO
 
+    def said(self, annotation: str) -> str | None:
+        """By whom, where the annotation says more than yes."""
+        value = ((self.metadata.get("annotations") or {}).get(annotation) or "").strip()
+        return value if value and value.lower() not in _YES else None
+
     @property
     def requests(self) -> tuple[str, ...]:
         """The annotations that are to be taken away once they are heard."""
         return tuple(each for each in REQUESTS if each in (self.metadata.get("annotations") or {}))
+
+
+def _without_managers(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metadata.items() if name != "managedFields"}
 
 
 def words(key: Key) -> str:

@@ -40,7 +40,7 @@ class Supervisor:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._claims = Claims()
-        self._seen: dict[Key, Resource] = {}
+        self._seen: dict[Key, Resource] = {}  # outlines
         self._runs: dict[Key, ExperimentRun] = {}
         self._lock = threading.Lock()
         self._due: queue.Queue[Key | None] = queue.Queue()
@@ -58,7 +58,7 @@ class Supervisor:
 
     def start(self, resources: Iterable[Mapping[str, Any]]) -> None:
         """Take up what is there: first the runs that go on, for they hold their SeldonDeployments."""
-        found = [Resource(raw) for raw in resources]
+        found = [Resource(raw).outline for raw in resources]
         for resource in found:
             self._seen[resource.key] = resource
             if _is_open(resource):
@@ -70,7 +70,7 @@ class Supervisor:
 
     def observe(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """An event of the watch: ADDED, MODIFIED or DELETED, or None for what was there."""
-        resource = Resource(raw)
+        resource = Resource(raw).outline
         with self._lock:
             known = self._seen.get(resource.key)
             if kind == "DELETED":
@@ -155,30 +155,30 @@ class Supervisor:
 
     def _resume(self, resource: Resource) -> None:
         """A run that an earlier process has left where it stands."""
-        run = resource.status["run"]
-        deployment = run["spec"].get("deployment") or resource.metadata["name"]
-        self._claims.take((resource.key[0], deployment), resource.key)
         record = self._record(resource)
+        if not _is_open(record.resource):
+            return
+        deployment = record.status["run"]["spec"].get("deployment") or resource.metadata["name"]
+        self._claims.take((resource.key[0], deployment), resource.key)
         record.claim()
         record.forget((RETRY,))  # it was heard when the run began, or says nothing to one that goes on
-        self._run(record, resource)
+        self._run(record)
 
     def _let_go(self, resource: Resource) -> None:
         if not resource.held:
             return
         record = self._record(resource)
-        run = resource.status.get("run")
+        run = record.status.get("run")
         if run is None or not run.get("kept"):
             record.let_go()
             return
         # Its split was left to itself; without the experiment nobody would end it.
         record.set(run={name: value for name, value in run.items() if name not in ("ended", "kept")})
         StatusJournal(record, self._services.now).append(Kind.ABORT, {"reason": DELETED})
-        self._run(record, resource)
+        self._run(record)
 
     def _begin(self, resource: Resource) -> None:
         record = self._record(resource)
-        record.refresh()
         resource = record.resource
         if resource.deleting or not _is_wanted(resource):
             return
@@ -217,7 +217,7 @@ class Supervisor:
         record.condition("Complete", False, "GoesOn")
         record.claim()
         self._heard(record)
-        self._run(record, record.resource)
+        self._run(record)
 
     def _deployment(self, resource: Resource) -> dict[str, Any] | None:
         """The SeldonDeployment that its spec names, less what is not the author's."""
@@ -261,7 +261,8 @@ class Supervisor:
             self._services.events.tell(resource, "NothingToDo", message, once=resource.version)
             record.forget(resource.requests)
 
-    def _run(self, record: Record, resource: Resource) -> None:
+    def _run(self, record: Record) -> None:
+        resource = record.resource.outline
         key = resource.key
 
         def ended() -> None:
@@ -269,7 +270,7 @@ class Supervisor:
                 self._runs.pop(key, None)
                 seen = self._seen.get(key)
                 if seen is not None and not record.resource.is_older_than(seen):
-                    self._seen[key] = record.resource
+                    self._seen[key] = record.resource.outline
             self._claims.release(key)
             if not self._stopping.is_set():
                 self._enqueue(key)
@@ -285,7 +286,10 @@ class Supervisor:
             record.forget(record.resource.requests)
 
     def _record(self, resource: Resource) -> Record:
-        return Record(self._services.api, resource, self._services.operator, self._services.now)
+        """The whole of it, read anew. Raises GoneError, ApiError."""
+        record = Record(self._services.api, resource, self._services.operator, self._services.now)
+        record.refresh()
+        return record
 
 
 def _is_open(resource: Resource) -> bool:

@@ -108,7 +108,8 @@ def _check_logged(experiment: Experiment, deployment: SeldonDeployment, file: Pa
         if predictor.name in arms and not any(logger.mode == "all" for logger in loggers):
             raise UsageError(
                 f"{file}: no node of {predictor.name} logs its requests; traffic.live needs "
-                f"`logger: {{mode: all, url: {live.logger_url}}}` in its graph"
+                "`logger: {mode: all, url: ...}` in its graph, with the address of traffic.live."
+                f"{'logTo' if live.log_to else 'collector'}"
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Generator
@@ -37,6 +38,7 @@ class Collector:
 
     store: str
     arguments: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[str] | None = None
 
@@ -47,7 +49,11 @@ class Collector:
     def start(self) -> None:
         argv = ["collect", "--port", str(self.port), "--store", self.store, *self.arguments]
         self.process = subprocess.Popen(
-            [*FAIRTRIAL, *argv, "--output", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*FAIRTRIAL, *argv, "--output", "json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **self.environment},
         )
         assert ready(self.process)["url"] == self.url
 
@@ -115,9 +121,10 @@ def predicted(value: object, datatype: str = "INT64") -> dict[str, Any]:
 
 
 @contextmanager
-def collecting(store: Path | str, *arguments: str) -> Generator[Collector]:
+def collecting(store: Path | str, *arguments: str, **environment: str) -> Generator[Collector]:
     """A collector that ends with the test; `store` is a file of SQLite, or an address."""
-    collector = Collector(f"sqlite:///{store}" if isinstance(store, Path) else store, arguments)
+    where = f"sqlite:///{store}" if isinstance(store, Path) else store
+    collector = Collector(where, arguments, environment)
     collector.start()
     try:
         yield collector

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from fairtrial_graphs.backends.kubernetes.api import Api, Object, Watch
 from fairtrial_graphs.backends.kubernetes.errors import ApiError
+from fairtrial_graphs.backends.kubernetes.keeping import reduced
 from fairtrial_graphs.backends.kubernetes.kinds import Kind
 
 _DEPLOYMENT = "seldon-deployment-id"  # the label of all that Seldon Core makes of a SeldonDeployment
@@ -35,7 +36,7 @@ class Observer:
             kept.stop()
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        """None if there is none. Not to be changed."""
+        """None if there is none; of others what `keeping` keeps. Not to be changed."""
         return self._kept[kind].objects.get((namespace, name))
 
     def of_deployment(self, kind: Kind, namespace: str, name: str) -> list[Object]:
@@ -135,6 +136,7 @@ class _Kept:
         self._changed()
 
     def _keep(self, item: Object) -> None:
+        item = reduced(self._kind, item)
         self.objects[_key(item)] = item
         self._index(item)
 
