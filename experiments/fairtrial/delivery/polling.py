@@ -8,11 +8,12 @@ from pathlib import Path
 
 from fairtrial.clock import Clock
 from fairtrial.delivery.inbox import Inbox
+from fairtrial.delivery.pauses import pause_after
 from fairtrial.delivery.state import State, StateError
 from fairtrial.delivery.triggers.interface import Trigger
 from fairtrial.errors import FairtrialError, NotReadyError
 
-_LONGEST = 60.0  # seconds until a source that does not answer is asked again
+_FIRST, _LONGEST = 1.0, 60.0  # seconds until a source that does not answer is asked again
 
 
 class Poller:
@@ -88,4 +89,4 @@ class Poller:
         if failures == 0:
             self._say(f"{name}: {error}; it is asked again")
         self._failures[name] = failures + 1
-        self._not_before[name] = now + min(_LONGEST, 2.0**failures)
+        self._not_before[name] = now + pause_after(failures + 1, _FIRST, _LONGEST)

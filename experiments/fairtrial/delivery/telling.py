@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from fairtrial.clock import Clock
 from fairtrial.delivery.inbox import Inbox
 from fairtrial.delivery.ledger import Action, Entry, read
+from fairtrial.delivery.pauses import pause_after
 from fairtrial.delivery.pipeline.model import Pipeline
 from fairtrial.delivery.state import State
 from fairtrial.followers.interface import AwayError, RefusedError
@@ -61,7 +62,7 @@ class Teller:
                     told.notifier.send(message_of(self._pipeline, entry))
                 except AwayError as error:
                     told.failures += 1
-                    told.not_before = self._clock.now() + min(_LONGEST, _FIRST * 2 ** (told.failures - 1))
+                    told.not_before = self._clock.now() + pause_after(told.failures, _FIRST, _LONGEST)
                     if told.failures == 1:
                         self._say(f"spec.notifications: {error}; it is tried again")
                     return

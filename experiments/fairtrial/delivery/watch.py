@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from fairtrial.delivery.adopting import notice
 from fairtrial.delivery.inbox import Inbox, Taken
 from fairtrial.delivery.means import Means
+from fairtrial.delivery.pauses import pause_after
 from fairtrial.delivery.polling import Poller
 from fairtrial.delivery.reacting import give_up, handle, is_urgent
 from fairtrial.delivery.state import StateError
@@ -115,7 +116,7 @@ class Watch:
 
     def _later(self, taken: Taken, error: FairtrialError) -> None:
         failures = self._failures[taken.seq] = self._failures.get(taken.seq, 0) + 1
-        pause = min(_LONGEST, _FIRST * 2 ** (failures - 1))
+        pause = pause_after(failures, _FIRST, _LONGEST)
         self._not_before[taken.seq] = self._means.clock.now() + pause
         self._means.say(f"{taken.event.key}: {error}; it is tried again in {pause:g} s")
 
