@@ -91,9 +91,11 @@ class Watch:
 
     def _next(self) -> Taken | None:
         """What is urgent comes first, and then in the order in which things came."""
+        return min(self._due(), key=lambda each: (not is_urgent(self._means, each.event), each.seq), default=None)
+
+    def _due(self) -> list[Taken]:
         now = self._means.clock.now()
-        due = [each for each in self._inbox.waiting() if self._not_before.get(each.seq, 0.0) <= now]
-        return min(due, key=lambda each: (not is_urgent(self._means, each.event), each.seq), default=None)
+        return [each for each in self._inbox.waiting() if self._not_before.get(each.seq, 0.0) <= now]
 
     def _work_on(self, taken: Taken, *, again: bool) -> None:
         try:
@@ -110,9 +112,7 @@ class Watch:
             give_up(self._means, taken, str(error))
 
     def _something_urgent(self, taken: Taken) -> bool:
-        return any(
-            each.seq != taken.seq and is_urgent(self._means, each.event) for each in self._inbox.waiting()
-        )
+        return any(each.seq != taken.seq and is_urgent(self._means, each.event) for each in self._due())
 
     def _later(self, taken: Taken, error: FairtrialError) -> None:
         failures = self._failures[taken.seq] = self._failures.get(taken.seq, 0) + 1
