@@ -35,7 +35,7 @@ def notice(means: Means) -> None:
 
 def adopt(means: Means, taken: Taken) -> Entry:
     """Have it serve, and write down that it does."""
-    version = means.registry.version(str(taken.event.body["version"]))
+    version = means.version(str(taken.event.body["version"]))
     now = in_service(means.ledger.entries())
     url = means.service.serve(means.pinned(version))
     if now is not None:

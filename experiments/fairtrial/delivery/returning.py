@@ -13,7 +13,7 @@ from fairtrial.errors import UsageError
 def roll_back(means: Means, taken: Taken, why: str, *, to: str | None = None, by: str | None = None) -> Entry:
     """Have the last good version (or `to`) serve, and the alias point to it; the ledger's entry.
 
-    It does not finish the event. Raises UsageError where there is none to return to, NotReadyError; it can be
+    It does not finish the event. Raises UsageError where there is none to return to, or not that one, NotReadyError; it can be
     called again.
     """
     entries = means.ledger.entries()
@@ -29,7 +29,7 @@ def roll_back(means: Means, taken: Taken, why: str, *, to: str | None = None, by
         )
     if now is not None and target == now.version:
         raise UsageError(f"version {target} is in service already")
-    version = means.registry.version(target)
+    version = means.version(target)
     means.say(f"{means.pipeline.name}: returning to version {target}")
     url = means.service.serve(means.pinned(version))  # users first
     means.registry.move(means.champion_alias, target)

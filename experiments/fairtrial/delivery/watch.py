@@ -91,7 +91,9 @@ class Watch:
 
     def _next(self) -> Taken | None:
         """What is urgent comes first, and then in the order in which things came."""
-        return min(self._due(), key=lambda each: (not is_urgent(self._means, each.event), each.seq), default=None)
+        return min(
+            self._due(), key=lambda each: (not is_urgent(self._means, each.event), each.seq), default=None
+        )
 
     def _due(self) -> list[Taken]:
         now = self._means.clock.now()
