@@ -13,8 +13,8 @@ from fairtrial.errors import UsageError
 def roll_back(means: Means, taken: Taken, why: str, *, to: str | None = None, by: str | None = None) -> Entry:
     """Have the last good version (or `to`) serve, and the alias point to it; the ledger's entry.
 
-    It does not finish the event. Raises UsageError where there is none to return to, or not that one, NotReadyError; it can be
-    called again.
+    It does not finish the event. Raises UsageError where there is none to return to, or the registry lacks
+    it, and NotReadyError; it can be called again.
     """
     entries = means.ledger.entries()
     known = next((e for e in entries if e.event == taken.event.key and e.action is Action.ROLLED_BACK), None)
