@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from fairtrial.delivery.adopting import notice
@@ -41,20 +42,25 @@ class Watch:
     def run(self) -> None:
         """Until interrupted."""
         self._serve_champion()
-        with self._polling():
-            while True:
+        with self._polling() as polling:
+            while not polling.done():
                 if not self.work():
                     self._wake.wait(_IDLE_SECONDS)
                     self._wake.clear()
+            polling.result()  # raises what ended it: a watch that hears nothing is none
 
     def run_once(self) -> None:
-        """Ask every trigger once, and bring to its end all that waits then. Raises NotReadyError."""
+        """Ask every trigger once, and bring to its end all that waits then. Raises NotReadyError at the end
+        where one did not answer.
+        """
         self._notice()
         self._poller.poll(self._inbox, at_once=True)
         while (taken := self._next()) is not None:
             self._work_on(taken, again=False)
             self._poller.poll(self._inbox)
         self._tell()
+        if away := self._poller.away:
+            raise NotReadyError("\n".join(away))
 
     def work(self) -> bool:
         """Work on the next event, or else on what comes up meanwhile; whether there was an event."""
@@ -132,14 +138,10 @@ class Watch:
             self._means.say(f"{error}; it is asked again")
 
     @contextmanager
-    def _polling(self) -> Generator[None]:
+    def _polling(self) -> Generator[Future[None]]:
         ended = threading.Event()
-        thread = threading.Thread(
-            target=self._poller.serve, args=(ended, self._wake), name="fairtrial-poll", daemon=True
-        )
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+        with ThreadPoolExecutor(1, "fairtrial-poll") as thread:
+            try:
+                yield thread.submit(self._poller.serve, ended, self._wake)
+            finally:
+                ended.set()
