@@ -42,6 +42,10 @@ class Teller:
             _Told(f"told:{number}", notifier_from(said, pipeline.folder, number), said.events)
             for number, said in enumerate(pipeline.spec.notifications)
         ]
+        for each in self._told:
+            if self._inbox.cursor(each.name) is None:  # who is new is not told of all that ever was
+                last = max((entry.seq for entry in read(state)), default=0)
+                self._inbox.put((), cursor=(each.name, str(last)))
 
     def tell(self) -> None:
         """Tell everybody who can be told now. Never raises for one who cannot."""
