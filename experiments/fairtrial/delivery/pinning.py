@@ -65,7 +65,7 @@ _TEMPLATE = replace(EXPERIMENT, missing=_unfit)
 
 
 def load_template(path: Path) -> Experiment:
-    """The pipeline's experiment. Raises UsageError, and ExperimentFileError where a pipeline cannot use it."""
+    """The pipeline's experiment. Raises UsageError, and ExperimentFileError where it is of no use to one."""
     return load_as(_TEMPLATE, path)
 
 
