@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from experiments.clocks import StoppedClock
+from experiments.delivery.conftest import OLD_SQL
 from experiments.delivery.logs import taken, tamper, write
 from fairtrial.delivery.anchoring import check_anchors
 from fairtrial.delivery.inbox import Inbox
@@ -32,6 +33,7 @@ from fairtrial.registry.mlflow import MlflowRegistry
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytestmark = OLD_SQL
 ADOPTED, PROMOTED, REFUSED, ROLLED_BACK = Action.ADOPTED, Action.PROMOTED, Action.REFUSED, Action.ROLLED_BACK
 
 
