@@ -110,6 +110,7 @@ def wine(empty_mlflow: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.
     """A registered model without versions in MLflow's own store, which needs no server."""
     uri = f"sqlite:///{shutil.copy(empty_mlflow, tmp_path / 'mlflow.db')}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("FAIRTRIAL_CACHE", str(tmp_path / "cache"))
     client = MlflowClient(uri, uri)
     client.create_experiment("training", str(tmp_path / "artifacts"))
     client.create_experiment("fairtrial", str(tmp_path / "artifacts"))
