@@ -20,6 +20,7 @@ spec:
     - name: new  # replaced
       modelUri: "models:/wine@challenger"
       parameters: {trusted: "sklearn.Own"}
+  traffic: {loadTest: {requests: {data: rows.jsonl}}}
   metrics: [{name: errorRate, maxRegression: 1pp}]
 """
 
@@ -28,6 +29,7 @@ spec:
 def template(tmp_path: Path) -> Path:
     path = tmp_path / "experiment.yaml"
     path.write_text(TEXT)
+    (tmp_path / "rows.jsonl").touch()
     return path
 
 
@@ -70,18 +72,18 @@ def test_one_alone_has_no_arm_of_its_name_beside_it(template: Path, version: str
     ("old", "new", "expected"),
     [
         (
-            "  metrics",
-            '    - {name: third, modelUri: "models:/wine/1"}\n  metrics',
+            "  traffic",
+            '    - {name: third, modelUri: "models:/wine/1"}\n  traffic',
             ":11:7 spec.candidates.1: a pipeline tries one version at a time; leave one of them",
         ),
         (
-            "  metrics",
-            "  promotion: {mlflow: {model: wine}}\n  metrics",
+            "  traffic",
+            "  promotion: {mlflow: {model: wine}}\n  traffic",
             ":11:3 spec.promotion: the pipeline moves the registry's alias; remove it",
         ),
         (
-            "  metrics",
-            "  onInconclusive: hold\n  metrics",
+            "  traffic",
+            "  onInconclusive: hold\n  traffic",
             ":11:19 spec.onInconclusive: hold leaves two versions in service; a pipeline needs one",
         ),
         ("errorRate", "errorRat", None),

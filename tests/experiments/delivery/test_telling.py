@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def test_whoever_is_away_is_tried_again_later_and_later_and_misses_nothing(
         if len(listener.answers) < left:
             asked.append(clock.now() - begun)
         clock.sleep(1)
-    gaps = [b - a for a, b in zip(asked, asked[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(asked)]
     assert gaps == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
     assert len(said) == 1
     assert "127.0.0.1" in said[0]
@@ -132,9 +133,7 @@ def test_one_who_refuses_an_entry_gets_the_next_one(
     listener.answers[:] = [200, 410]
     told.tell()
     assert listener.events == ["adopted", "refused"]
-    assert said == [
-        f"spec.notifications: the webhook at 127.0.0.1 answered 410 to the event promoted"
-    ]
+    assert said == ["spec.notifications: the webhook at 127.0.0.1 answered 410 to the event promoted"]
 
 
 def test_what_was_not_told_before_a_crash_is_told_after_it_and_nothing_twice_that_is_known(

@@ -6,9 +6,12 @@ The trial itself and the servers of a version are tested with real ones in `test
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
+import joblib
 import pytest
 from experiments.clocks import StoppedClock
 from experiments.delivery.conftest import EXPERIMENT, OLD_SQL, Models
@@ -19,7 +22,7 @@ from fairtrial.delivery.events import Event, Happening
 from fairtrial.delivery.inbox import Inbox
 from fairtrial.delivery.ledger import Action
 from fairtrial.delivery.reacting import handle
-from fairtrial.errors import NotReadyError
+from fairtrial.errors import NotReadyError, UnsafeModelError
 from fairtrial.registry.mlflow import MlflowRegistry
 from servers.safety.hostile import Touch
 
@@ -95,8 +98,6 @@ class TestTheRegistrysVersions:
     def test_a_version_that_runs_code_is_refused_and_never_served(
         self, wine: Models, watching, tmp_path: Path
     ) -> None:
-        import joblib
-
         marker, model = tmp_path / "it ran", tmp_path / "hostile"
         model.mkdir()
         joblib.dump(Touch(marker), model / "model.joblib")
@@ -186,8 +187,6 @@ class TestTheAliasMovedByHand:
         watched = watching()
         adopted(wine, watched, 1)
         wine.give("champion", wine.add("v1"))
-        from fairtrial.errors import UnsafeModelError
-
         watched.service.error = UnsafeModelError("it runs code")
         assert [entry.action for entry in watched.once()] == [Action.FAILED]
         for _ in range(3):
@@ -267,7 +266,8 @@ class TestRollingBack:
         noted = DEGRADED | {"name": "minor", "do": ["notify"]}
         spec = self.spec("rollBack")
         watched = watching(
-            **spec | {"triggers": [*spec["triggers"], noted]}, notifications=[{"webhook": "http://127.0.0.1:9"}]
+            **spec | {"triggers": [*spec["triggers"], noted]},
+            notifications=[{"webhook": "http://127.0.0.1:9"}],
         )
         adopted(wine, watched, 2)
         told(watched, "minor")
@@ -289,10 +289,11 @@ class TestRollingBack:
 
 
 class TestTryingTheNext:
-    SPEC = {"triggers": [DEGRADED | {"do": ["tryNext"]}], "listen": LISTEN}
+    def spec(self) -> dict[str, object]:
+        return {"triggers": [DEGRADED | {"do": ["tryNext"]}], "listen": LISTEN}
 
     def test_it_is_the_newest_that_neither_served_nor_was_tried(self, wine: Models, watching) -> None:
-        watched = watching(**self.SPEC)
+        watched = watching(**self.spec())
         adopted(wine, watched, 1)
         untried, refused = wine.add("v1"), wine.add("v1")
         event = taken(watched.state, "challenger:wine:3:1", Happening.CHALLENGER, version=refused)
@@ -369,16 +370,15 @@ def test_a_registry_that_is_away_is_asked_again_and_nothing_is_lost(
 ) -> None:
     watched = watching()
     adopted(wine, watched, 1)
-    database, elsewhere = tmp_path / "mlflow.db", tmp_path / "elsewhere.db"
     wine.give("challenger", "1")
-    wine.client.store = None  # nobody else holds it
-    database.rename(elsewhere)
-    database.mkdir()  # what cannot be opened
-    watched.clock.sleep(60)
-    with pytest.raises(NotReadyError, match="the MLflow registry at .* cannot be asked for the challenger"):
-        watched.once()
-    database.rmdir()
-    elsewhere.rename(database)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("ALTER TABLE registered_models RENAME TO elsewhere")  # whoever asks gets an error
+        watched.clock.sleep(60)
+        with pytest.raises(
+            NotReadyError, match=r"the MLflow registry at .* cannot be asked for the challenger"
+        ):
+            watched.once()
+        database.execute("ALTER TABLE elsewhere RENAME TO registered_models")
     watched.clock.sleep(60)
     assert [entry.action for entry in watched.once()] == [Action.NOTED]
 
