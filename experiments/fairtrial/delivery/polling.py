@@ -63,7 +63,7 @@ class Poller:
             fresh = inbox.put(found.events, cursor=cursor)
             came += len(fresh)
             for event in fresh:
-                self._say(f"{trigger.name}: {event.key}")
+                self._say(event.summary)
         return came
 
     def serve(self, ended: threading.Event, wake: threading.Event) -> None:

@@ -6,6 +6,7 @@ next one has the version in service serve again, and goes on with the first even
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +24,7 @@ from fairtrial.errors import AbortedError, FairtrialError, NotReadyError
 _IDLE_SECONDS = 0.5
 _LOOK_SECONDS = 30.0  # between looks at who has the champion's alias
 _FIRST, _LONGEST = 2.0, 300.0  # seconds until what could not be done is tried again
+_LONGEST_WITHOUT = 30.0  # the same while nothing serves
 
 
 class Watch:
@@ -76,12 +78,13 @@ class Watch:
 
     def _serve_champion(self) -> None:
         """Users first: whoever has the alias serves before anything else is done."""
-        while True:
+        for failures in itertools.count(1):
             try:
                 self._serve_holder()
             except NotReadyError as error:
-                self._means.say(f"{error}; it is tried again")
-                self._means.clock.sleep(_FIRST)
+                pause = pause_after(failures, _FIRST, _LONGEST_WITHOUT)
+                self._means.say(f"{error}; it is tried again in {pause:g} s")
+                self._means.clock.sleep(pause)
             else:
                 self._notice()
                 return
@@ -109,7 +112,9 @@ class Watch:
         try:
             handle(self._means, taken, lambda: self._something_urgent(taken))
         except AbortedError:
-            self._means.say(f"{taken.event.key}: cut off by what is more urgent; it is begun anew after that")
+            self._means.say(
+                f"{taken.event.summary}: cut off by what is more urgent; it is begun anew after that"
+            )
         except StateError:
             raise
         except NotReadyError as error:
@@ -126,7 +131,7 @@ class Watch:
         failures = self._failures[taken.seq] = self._failures.get(taken.seq, 0) + 1
         pause = pause_after(failures, _FIRST, _LONGEST)
         self._not_before[taken.seq] = self._means.clock.now() + pause
-        self._means.say(f"{taken.event.key}: {error}; it is tried again in {pause:g} s")
+        self._means.say(f"{taken.event.summary}: {error}; it is tried again in {pause:g} s")
 
     def _notice(self) -> None:
         self._looked = self._means.clock.now()

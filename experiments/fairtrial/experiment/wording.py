@@ -62,9 +62,7 @@ def _mistakes(error: ErrorDetails, root: type[BaseModel]) -> Iterator[Mistake]:
         case "model_uri" | "parameter" | "alias" | "tracking_uri":
             yield Mistake(path, error["msg"])
         case kind:
-            yield Mistake(
-                path, f"expected {_expected(kind, error, path, root)}, got {_got(error['input'])}"
-            )
+            yield Mistake(path, f"expected {_expected(kind, error, path, root)}, got {_got(error['input'])}")
 
 
 def _got(value: object) -> str:

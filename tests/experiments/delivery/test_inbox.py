@@ -97,7 +97,7 @@ def test_what_many_tell_at_once_is_kept_once(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_told_and_so_is_one_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Exception, match="cannot make the pipeline's folder .*file/wine: Not a directory"):
+    with pytest.raises(Exception, match=r"cannot make the pipeline's folder .*file/wine: Not a directory"):
         State(tmp_path / "file" / "wine")
     with pytest.raises(Exception, match=r"no pipeline was watched in .*: there is no delivery\.db"):
         State(tmp_path, make=False)

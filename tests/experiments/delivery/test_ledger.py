@@ -134,7 +134,7 @@ def test_an_entry_of_a_later_version_is_said_to_be_one(state: State, written: li
             "UPDATE ledger SET entry = ?, hash = ? WHERE seq = 4", (text, digest)
         ),
     )
-    with pytest.raises(StateError, match="entry 4 of .* is not one that this version knows"):
+    with pytest.raises(StateError, match=r"entry 4 of .* is not one that this version knows"):
         read(state)
 
 

@@ -272,9 +272,9 @@ def test_what_is_no_pipeline_at_all_is_told(folder: Path, text: str) -> None:
 
 
 def test_a_file_that_is_not_there_is_told(folder: Path) -> None:
-    with pytest.raises(UsageError, match="there is no file .*none.yaml$"):
+    with pytest.raises(UsageError, match=r"there is no file .*none\.yaml$"):
         load(folder / "none.yaml")
-    with pytest.raises(UsageError, match="is a folder, not a pipeline file$"):
+    with pytest.raises(UsageError, match=r"is a folder, not a pipeline file$"):
         load(folder)
 
 
@@ -347,7 +347,9 @@ class TestValidating:
         assert code == 2
         assert told.splitlines()[:3] == [
             f"{experiment}:8:3 spec.promotion: the pipeline moves the registry's alias; remove it",
-            f"{experiment}:9:19 spec.onInconclusive: hold leaves two versions in service; a pipeline needs one",
-            f"{experiment}:10:3 spec.deadline: unknown field; known here: deployment, baseline, candidates, strategy, "
-            "traffic, sticky, metrics, analysis, onInconclusive, promotion, notifications, tracking, abort",
+            f"{experiment}:9:19 spec.onInconclusive: hold leaves two versions in service; a pipeline needs "
+            "one",
+            f"{experiment}:10:3 spec.deadline: unknown field; known here: deployment, baseline, candidates, "
+            "strategy, traffic, sticky, metrics, analysis, onInconclusive, promotion, notifications, tracking, "
+            "abort",
         ]

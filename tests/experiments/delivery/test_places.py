@@ -60,5 +60,5 @@ def test_what_is_not_there_is_told_with_what_is(tmp_path: Path, which: str) -> N
 
 
 def test_where_nothing_was_watched_that_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no pipeline has been watched in .*: start `fairtrial watch`"):
+    with pytest.raises(UsageError, match=r"no pipeline has been watched in .*: start `fairtrial watch`"):
         find_folder(None, tmp_path)
