@@ -17,8 +17,8 @@ from fairtrial.errors import ExitCode, FairtrialError
 VERBS = {
     "demo": "From nothing to a verdict: write a project, train its models, run it.",
     "init": "Write an example project to start from.",
-    "validate": "Check experiment files and SeldonDeployments; tells every mistake at once.",
-    "schema": "Print the JSON Schema of experiment files, for editors.",
+    "validate": "Check experiments, pipelines and SeldonDeployments; tells every mistake at once.",
+    "schema": "Print the JSON Schema of experiment or pipeline files, for editors.",
     "plan": "What a run would deploy, send and judge, and the defaults filled in.",
     "render": "The manifests of an experiment, for GitOps.",
     "run": "Deploy, load, judge, promote or roll back, and say why.",

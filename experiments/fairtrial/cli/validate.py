@@ -15,6 +15,7 @@ from fairtrial.experiment.problems import ExperimentFileError
 from fairtrial.experiment.reading import load
 
 _SELDON = re.compile(r"""^[\s{"']*kind["']?\s*:\s*["']?SeldonDeployment\b""", re.MULTILINE)
+_PIPELINE = re.compile(r"""^[{"']*kind["']?\s*:\s*["']?Pipeline\b""", re.MULTILINE)
 
 
 class _Told(Protocol):
@@ -25,7 +26,8 @@ class _Told(Protocol):
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @output_option
 def command(files: tuple[str, ...]) -> ExitCode:
-    """Check experiment files (default: experiment.yaml) and the files they name, or SeldonDeployments.
+    """Check experiment files (default: experiment.yaml) and the files they name, pipeline files and the
+    experiments they name, or SeldonDeployments.
 
     Tells every mistake at once, each as FILE:LINE:COLUMN FIELD: what is wrong. What Seldon Core would take
     and then mishandle is a warning, which makes no file wrong.
@@ -63,21 +65,32 @@ def command(files: tuple[str, ...]) -> ExitCode:
 
 def _checked(file: str) -> tuple[Sequence[_Told], Sequence[_Told]]:
     """The problems and the warnings."""
-    if (text := _manifest(Path(file))) is not None:
+    text = _text(Path(file))
+    if _SELDON.search(text):
         from fairtrial_graphs.seldon.text import mistakes
 
         return mistakes(text, file)
     try:
-        load(file)
+        if _PIPELINE.search(text):
+            _check_pipeline(file)
+        else:
+            load(file)
     except ExperimentFileError as error:
         return error.problems, ()
     return (), ()
 
 
-def _manifest(file: Path) -> str | None:
-    """The text of a file of SeldonDeployments; None for any other, which is to be an experiment."""
+def _check_pipeline(file: str) -> None:
+    from fairtrial.delivery.pinning import load_template
+    from fairtrial.delivery.pipeline.reading import load as load_pipeline
+
+    pipeline = load_pipeline(file)
+    load_template(pipeline.folder / pipeline.spec.experiment)
+
+
+def _text(file: Path) -> str:
+    """ "" where it cannot be read, which whoever loads it says better."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
-        return None
-    return text if _SELDON.search(text) else None
+        return ""

@@ -16,15 +16,14 @@ def notice(means: Means) -> None:
     Only for when no delivery is under way: in the middle of one the alias moves before the ledger says so.
     """
     holder = means.registry.holder(means.champion_alias)
-    entries = means.ledger.entries()
-    now = in_service(entries)
+    now = in_service(means.ledger.entries())
     if holder is None or (now is not None and now.version == holder.version):
         return
-    known = entries[-1].seq if entries else 0
+    since = now.seq if now is not None else 0  # so that one that cannot be adopted is one event, not many
     Inbox(means.state).put(
         [
             Event(
-                f"moved:{holder.version}:{known}",
+                f"moved:{holder.version}:{since}",
                 Happening.MOVED,
                 "registry",
                 means.clock.now(),
@@ -36,7 +35,7 @@ def notice(means: Means) -> None:
 
 def adopt(means: Means, taken: Taken) -> Entry:
     """Have it serve, and write down that it does."""
-    version = means.registry.version(str(taken.event.body["version"]))
+    version = means.version(str(taken.event.body["version"]))
     now = in_service(means.ledger.entries())
     url = means.service.serve(means.pinned(version))
     if now is not None:

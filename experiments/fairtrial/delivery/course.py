@@ -70,17 +70,16 @@ class Course:
     # ---- the steps
 
     def _chosen(self) -> _Chosen:
-        registry = self._means.registry
+        means = self._means
 
         def choose() -> Mapping[str, Any]:
-            champion = registry.holder(self._means.champion_alias)
+            champion = means.registry.holder(means.champion_alias)
             return {"champion": champion.version if champion is not None else None}
 
         said = self._step("choose", f"version {self._version} is taken on", choose)
         before = said["champion"]
-        return _Chosen(
-            registry.version(self._version), registry.version(before) if before is not None else None
-        )
+        champion = means.version(before) if before is not None else None
+        return _Chosen(means.version(self._version), champion)
 
     def _fetched(self, version: Version) -> Path:
         """The model's files. An earlier process's digest must be theirs: versions do not change."""

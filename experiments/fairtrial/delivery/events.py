@@ -26,3 +26,24 @@ class Event:
     trigger: str  # its name in the pipeline file; "undo" for a person
     time: float  # seconds since the epoch: when it happened, as far as is known
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])  # JSON
+
+    @property
+    def summary(self) -> str:
+        """In words, for the history."""
+        return f"{self.trigger}: {self._what()}"
+
+    def _what(self) -> str:
+        said = self.body.get("summary")
+        match self.happening:
+            case Happening.CHALLENGER:
+                return f"version {self.body['version']} is to be tried"
+            case Happening.MOVED:
+                return f"version {self.body['version']} has the alias of the one in service"
+            case Happening.ALERT:
+                return str(said or "an alert")
+            case Happening.EXPIRED:
+                return f"version {self.body['version']} is {float(self.body['age']) / 86400:.1f} days old"
+            case Happening.SCHEDULED:
+                return str(said or "its time has come")
+            case Happening.UNDO:
+                return "the last good version is wanted back"

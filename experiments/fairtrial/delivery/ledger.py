@@ -113,8 +113,7 @@ class Ledger:
 
     def entries(self, *, after: int = 0) -> list[Entry]:
         """In order. Raises StateError where the chain is broken: the message says at which entry."""
-        found = [entry for entry in read(self._state)]
-        return [entry for entry in found if entry.seq > after]
+        return [entry for entry in read(self._state) if entry.seq > after]
 
     def _append(
         self,
@@ -160,7 +159,10 @@ def read(state: State) -> list[Entry]:
             raise StateError(f"{broken}: entry {place} is missing")
         if hashlib.sha256(text.encode()).hexdigest() != hash_:
             raise StateError(f"{broken}: entry {seq} is not what was written")
-        entry = _entry(text)
+        try:
+            entry = _entry(text)
+        except (ValueError, TypeError) as error:
+            raise StateError(f"entry {seq} of {state.path} is not one that this version knows") from error
         if entry.previous != previous or entry.seq != seq:
             raise StateError(f"{broken}: entry {seq} does not follow on the one before")
         found.append(entry)

@@ -12,6 +12,7 @@ from fairtrial.delivery.pinning import Pinned
 from fairtrial.delivery.pipeline.model import Pipeline
 from fairtrial.delivery.service.interface import Service
 from fairtrial.delivery.state import State
+from fairtrial.errors import NotReadyError, UsageError
 from fairtrial.planning.models import Fetching
 from fairtrial.registry.interface import Registry, Version
 
@@ -39,6 +40,18 @@ class Means:
     def serving(self) -> Entry | None:
         """By the ledger: the entry by which a version is in service."""
         return in_service(self.ledger.entries())
+
+    def version(self, version: str) -> Version:
+        """As the registry has it. Raises NotReadyError where it does not answer, UsageError where it does."""
+        try:
+            return self.registry.version(version)
+        except NotReadyError:
+            known = [each.version for each in self.registry.versions()]
+            if version in known:
+                raise
+            there = f"the newest are {', '.join(known[:5])}" if known else "it has none"
+            model = self.pipeline.spec.registry.chosen.model
+            raise UsageError(f"the registry has no version {version} of {model}; {there}") from None
 
     def pinned(self, version: Version) -> Pinned:
         return Pinned(version.version, version.uri)

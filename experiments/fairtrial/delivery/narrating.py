@@ -5,21 +5,22 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from fairtrial.delivery.ledger import INTO_SERVICE, Action, Entry
 from fairtrial.errors import UsageError
 
 _WIDTH = 100
+_DAY = 86399.999  # seconds to a day's last moment
 _WORDS = {
     Action.ADOPTED: "{version} is in service",
     Action.PROMOTED: "{version} promoted",
     Action.REFUSED: "{version} refused",
     Action.ROLLED_BACK: "rolled back to {version}",
     Action.RETRAINING: "retraining started",
-    Action.NOTED: "noted",
-    Action.FAILED: "could not be done",
+    Action.NOTED: "noted of {version}",
+    Action.FAILED: "failed for {version}",
 }
 
 
@@ -27,14 +28,22 @@ def parse_time(said: str) -> float:
     """ "2026-11-28T16:30" -> seconds since the epoch. A day alone is its end. Raises UsageError."""
     try:
         found = datetime.fromisoformat(said)
-    except ValueError:
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=UTC)
+        found = found.astimezone(UTC)  # raises OverflowError at the ends of time
+    except (ValueError, OverflowError):
         raise UsageError(
             f"--at {said}: expected a time such as 2026-11-28, 2026-11-28T16:30 or 2026-11-28T16:30+01:00"
         ) from None
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=UTC)
-    whole_day = 86399.999 if len(said) == len("2026-11-28") else 0.0
-    return found.timestamp() + whole_day
+    return found.timestamp() + (_DAY if _is_day(said) else 0.0)
+
+
+def _is_day(said: str) -> bool:
+    try:
+        date.fromisoformat(said)
+    except ValueError:
+        return False
+    return True
 
 
 def lines_of(entries: Sequence[Entry], *, full: bool) -> Iterator[str]:
@@ -44,7 +53,8 @@ def lines_of(entries: Sequence[Entry], *, full: bool) -> Iterator[str]:
     for entry in entries:
         yield from _entry(entry, full=full)
     if entries:
-        yield f"{len(entries)} entries, unbroken; the last one's hash is {entries[-1].hash[:16]}"
+        count = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
+        yield f"{count}, unbroken; the last one's hash is {entries[-1].hash[:16]}"
 
 
 def entry_at(found: Entry | None, moment: float) -> Iterator[str]:
@@ -63,7 +73,8 @@ def as_documents(entries: Sequence[Entry]) -> list[dict[str, Any]]:
 
 
 def _entry(entry: Entry, *, full: bool) -> Iterator[str]:
-    words = _WORDS[entry.action].format(version=f"{entry.model} {entry.version}")
+    which = f"{entry.model} {entry.version}" if entry.version is not None else entry.model
+    words = _WORDS[entry.action].format(version=which)
     was = ""
     if entry.action in INTO_SERVICE and entry.before not in (None, entry.version):
         was = f" (before: {entry.before})"

@@ -36,7 +36,7 @@ def opened(
 ) -> Generator[Opened]:
     """Hold the pipeline, and all that it works with, for the block.
 
-    folder: the pipeline's own. Raises UsageError: another process holds it, or its experiment will not do.
+    folder: the pipeline's own. Raises HeldError, UsageError where its experiment will not do, and others.
     """
     load_template(pipeline.folder / pipeline.spec.experiment)
     registry = registry_for(pipeline.spec.registry)

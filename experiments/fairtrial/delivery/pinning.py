@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from fairtrial.errors import UsageError
+from fairtrial.experiment.files import missing_files
 from fairtrial.experiment.model import Experiment
-from fairtrial.experiment.reading import load
+from fairtrial.experiment.reading import EXPERIMENT
+from fairtrial.experiment.typed_files import load_as
+from fairtrial.experiment.wording import Mistake
 
 _FORBIDDEN_IN_NAMES = re.compile(r"[^a-z0-9]+")
+_NOT_IN_PIPELINES = {
+    "promotion": "the pipeline moves the registry's alias; remove it",
+    "deployment": "a pipeline replaces the models of the arms; describe them in the arms",
+}
 
 
 @dataclass(frozen=True)
@@ -36,22 +43,30 @@ def arm_of(version: str) -> str:
     return plain if plain.startswith("v") else f"v{plain}"
 
 
+def _unfit(data: dict[str, Any], folder: Path) -> Iterator[Mistake]:
+    """What a run can do with, and a pipeline cannot; and what is no good for either."""
+    yield from missing_files(data, folder)
+    spec = data.get("spec")
+    if not isinstance(spec, dict):
+        return
+    candidates = spec.get("candidates")
+    if isinstance(candidates, list) and len(candidates) > 1:
+        why = "a pipeline tries one version at a time; leave one of them"
+        yield Mistake(("spec", "candidates", 1), why)
+    if spec.get("onInconclusive") == "hold":
+        why = "hold leaves two versions in service; a pipeline needs one"
+        yield Mistake(("spec", "onInconclusive"), why)
+    for field, why in _NOT_IN_PIPELINES.items():
+        if field in spec:
+            yield Mistake(("spec", field), why, at_key=True)
+
+
+_TEMPLATE = replace(EXPERIMENT, missing=_unfit)
+
+
 def load_template(path: Path) -> Experiment:
-    """The pipeline's experiment. Raises UsageError where the pipeline could not do with it, in words."""
-    template = load(path)
-    spec = template.spec
-    wrong: list[str] = []
-    if len(spec.candidates) > 1:
-        wrong.append("spec.candidates: a pipeline tries one version at a time; leave one of them")
-    if spec.promotion is not None:
-        wrong.append("spec.promotion: the pipeline moves the registry's alias; remove it")
-    if spec.on_inconclusive == "hold":
-        wrong.append("spec.onInconclusive: hold leaves two versions in service; a pipeline needs one")
-    if spec.deployment is not None:
-        wrong.append("spec.deployment: a pipeline replaces the models of the arms; describe them in the arms")
-    if wrong:
-        raise UsageError("\n".join(f"{path}: {line}" for line in wrong))
-    return template
+    """The pipeline's experiment. Raises UsageError, and ExperimentFileError where it is of no use to one."""
+    return load_as(_TEMPLATE, path)
 
 
 def pinned_text(path: Path, baseline: Pinned, candidate: Pinned | None) -> str:

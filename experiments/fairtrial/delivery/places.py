@@ -40,5 +40,5 @@ def find_folder(which: str | None, cwd: Path) -> Path:
         raise UsageError(
             f"no pipeline has been watched in {cwd}: start `fairtrial watch`, or go to the folder of its file"
         )
-    asked = f"no pipeline {which!r}" if which and not found else "several pipelines"
+    asked = "several pipelines" if found else f"no pipeline {which!r}"
     raise UsageError(f"{asked}: name the pipeline, or its folder (known: {there})")

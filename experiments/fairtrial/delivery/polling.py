@@ -8,11 +8,12 @@ from pathlib import Path
 
 from fairtrial.clock import Clock
 from fairtrial.delivery.inbox import Inbox
-from fairtrial.delivery.state import State, StateError
+from fairtrial.delivery.pauses import pause_after
+from fairtrial.delivery.state import State
 from fairtrial.delivery.triggers.interface import Trigger
 from fairtrial.errors import FairtrialError, NotReadyError
 
-_LONGEST = 60.0  # seconds until a source that does not answer is asked again
+_FIRST, _LONGEST = 1.0, 60.0  # seconds until a source that does not answer is asked again
 
 
 class Poller:
@@ -29,6 +30,12 @@ class Poller:
         self._last: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
+        self._away: dict[str, str] = {}
+
+    @property
+    def away(self) -> list[str]:
+        """The triggers whose source did not answer when it was asked last, and why, in words."""
+        return [f"{name}: {why}" for name, why in self._away.items()]
 
     def poll(self, inbox: Inbox, *, at_once: bool = False) -> int:
         """Ask those that are due; how many events came. Raises StateError.
@@ -50,18 +57,19 @@ class Poller:
                 continue
             if self._failures.pop(trigger.name, 0):
                 self._not_before.pop(trigger.name)
+                self._away.pop(trigger.name)
                 self._say(f"{trigger.name}: asked again, and answered")
             cursor = None if found.cursor is None else (trigger.name, found.cursor)
             fresh = inbox.put(found.events, cursor=cursor)
             came += len(fresh)
             for event in fresh:
-                self._say(f"{trigger.name}: {event.key}")
+                self._say(event.summary)
         return came
 
     def serve(self, ended: threading.Event, wake: threading.Event) -> None:
         """Poll until `ended`; `wake` is set when something came.
 
-        The watch sees itself that the state cannot be used, so that this need not say so.
+        Raises StateError, and whatever a trigger raises that is not to be expected of it.
         """
         state = State(self._folder)
         try:
@@ -70,10 +78,9 @@ class Poller:
                 if self.poll(inbox):
                     wake.set()
                 ended.wait(self._pause())
-        except StateError:
-            wake.set()
         finally:
             state.close()
+            wake.set()
 
     def _pause(self) -> float:
         now = self._clock.now()
@@ -88,4 +95,5 @@ class Poller:
         if failures == 0:
             self._say(f"{name}: {error}; it is asked again")
         self._failures[name] = failures + 1
-        self._not_before[name] = now + min(_LONGEST, 2.0**failures)
+        self._away[name] = str(error)
+        self._not_before[name] = now + pause_after(failures + 1, _FIRST, _LONGEST)

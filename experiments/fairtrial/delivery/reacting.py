@@ -49,7 +49,7 @@ def give_up(means: Means, taken: Taken, why: str) -> Entry:
     """It cannot be done: write down why, and finish the event."""
     now = in_service(means.ledger.entries())
     version = taken.event.body.get("version")
-    means.say(f"{taken.event.key}: {why}")
+    means.say(f"{taken.event.summary}: {why}")
     return means.ledger.close_with(
         taken,
         Action.FAILED,
@@ -62,7 +62,7 @@ def give_up(means: Means, taken: Taken, why: str) -> Entry:
 
 def _react(means: Means, taken: Taken, cut_off: Callable[[], bool]) -> None:
     event = taken.event
-    why = summary(event)
+    why = event.summary
     done: list[Entry] = []
     for reaction in _reactions(means, event):
         if reaction == "rollBack":
@@ -156,18 +156,3 @@ def _reactions(means: Means, event: Event) -> tuple[Reaction, ...]:
         return ()
     named = next((t for t in means.pipeline.spec.triggers if t.name == event.trigger), None)
     return tuple(named.do or ()) if named is not None else ("notify",)
-
-
-def summary(event: Event) -> str:
-    """An event in words, for the history."""
-    said = event.body.get("summary")
-    match event.happening:
-        case Happening.ALERT:
-            return f"{event.trigger}: {said}" if said else f"{event.trigger}: an alert"
-        case Happening.EXPIRED:
-            days = float(event.body["age"]) / 86400
-            return f"{event.trigger}: version {event.body['version']} is {days:.1f} days old"
-        case Happening.SCHEDULED:
-            return str(said or f"{event.trigger}: its time has come")
-        case _:
-            return event.trigger

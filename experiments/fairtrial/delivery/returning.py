@@ -13,8 +13,8 @@ from fairtrial.errors import UsageError
 def roll_back(means: Means, taken: Taken, why: str, *, to: str | None = None, by: str | None = None) -> Entry:
     """Have the last good version (or `to`) serve, and the alias point to it; the ledger's entry.
 
-    It does not finish the event. Raises UsageError where there is none to return to, NotReadyError; it can be
-    called again.
+    It does not finish the event. Raises UsageError where there is none to return to, or the registry lacks
+    it, and NotReadyError; it can be called again.
     """
     entries = means.ledger.entries()
     known = next((e for e in entries if e.event == taken.event.key and e.action is Action.ROLLED_BACK), None)
@@ -29,7 +29,7 @@ def roll_back(means: Means, taken: Taken, why: str, *, to: str | None = None, by
         )
     if now is not None and target == now.version:
         raise UsageError(f"version {target} is in service already")
-    version = means.registry.version(target)
+    version = means.version(target)
     means.say(f"{means.pipeline.name}: returning to version {target}")
     url = means.service.serve(means.pinned(version))  # users first
     means.registry.move(means.champion_alias, target)

@@ -48,6 +48,10 @@ CREATE TRIGGER IF NOT EXISTS ledger_delete BEFORE DELETE ON ledger
 """
 
 
+class HeldError(UsageError):
+    """Another process watches the pipeline."""
+
+
 class StateError(FairtrialError):
     """The state could not be read or written; the message names the file and the cause."""
 
@@ -65,7 +69,7 @@ class State:
             except OSError as error:
                 raise UsageError(f"cannot make the pipeline's folder {folder}: {error.strerror}") from error
         elif not self.path.is_file():
-            raise UsageError(f"{folder} is no pipeline's folder: it has no {self.path.name}")
+            raise UsageError(f"no pipeline was watched in {folder}: there is no {self.path.name}")
         with self.explained():
             self.connection = sqlite3.connect(self.path, timeout=10, check_same_thread=False)
             self.connection.execute("PRAGMA journal_mode=WAL")
@@ -94,25 +98,20 @@ class State:
 def held(folder: Path) -> Generator[None]:
     """Hold the pipeline for this process; the kernel lets go of it when the process dies.
 
-    Raises UsageError when another process holds it.
+    Raises HeldError when another process holds it, and StateError.
     """
-    with (folder / "watch.lock").open("a+") as lock:
+    try:
+        lock = (folder / "watch.lock").open("a+")
+    except OSError as error:
+        raise StateError(f"the pipeline in {folder} cannot be held: {error.strerror}") from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
-            raise UsageError(f"the pipeline in {folder} is watched by process {holder} already") from None
+            raise HeldError(f"the pipeline in {folder} is watched by process {holder} already") from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         yield
-
-
-def is_held(folder: Path) -> bool:
-    """Whether some process watches the pipeline."""
-    try:
-        with held(folder):
-            return False
-    except UsageError:
-        return True

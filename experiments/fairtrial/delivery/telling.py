@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from fairtrial.clock import Clock
 from fairtrial.delivery.inbox import Inbox
 from fairtrial.delivery.ledger import Action, Entry, read
+from fairtrial.delivery.pauses import pause_after
 from fairtrial.delivery.pipeline.model import Pipeline
 from fairtrial.delivery.state import State
 from fairtrial.followers.interface import AwayError, RefusedError
@@ -41,6 +42,10 @@ class Teller:
             _Told(f"told:{number}", notifier_from(said, pipeline.folder, number), said.events)
             for number, said in enumerate(pipeline.spec.notifications)
         ]
+        for each in self._told:
+            if self._inbox.cursor(each.name) is None:  # who is new is not told of all that ever was
+                last = max((entry.seq for entry in read(state)), default=0)
+                self._inbox.put((), cursor=(each.name, str(last)))
 
     def tell(self) -> None:
         """Tell everybody who can be told now. Never raises for one who cannot."""
@@ -61,7 +66,7 @@ class Teller:
                     told.notifier.send(message_of(self._pipeline, entry))
                 except AwayError as error:
                     told.failures += 1
-                    told.not_before = self._clock.now() + min(_LONGEST, _FIRST * 2 ** (told.failures - 1))
+                    told.not_before = self._clock.now() + pause_after(told.failures, _FIRST, _LONGEST)
                     if told.failures == 1:
                         self._say(f"spec.notifications: {error}; it is tried again")
                     return

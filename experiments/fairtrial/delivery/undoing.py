@@ -9,15 +9,15 @@ from pathlib import Path
 
 from fairtrial.clock import Clock, SystemClock
 from fairtrial.delivery.events import Event, Happening
-from fairtrial.delivery.inbox import Inbox
+from fairtrial.delivery.inbox import Inbox, Taken
 from fairtrial.delivery.ledger import Action, Entry, read
-from fairtrial.delivery.opening import opened
+from fairtrial.delivery.opening import Opened, opened
 from fairtrial.delivery.pipeline.model import Pipeline
 from fairtrial.delivery.places import folder_of
 from fairtrial.delivery.reacting import give_up, handle
-from fairtrial.delivery.state import State, is_held
+from fairtrial.delivery.state import HeldError, State, StateError
 from fairtrial.delivery.who import watcher
-from fairtrial.errors import NotReadyError, UsageError
+from fairtrial.errors import FairtrialError, NotReadyError, UsageError
 from fairtrial.planning.models import Fetching
 
 _POLL_SECONDS = 0.2
@@ -41,24 +41,36 @@ def undo(
         body = {"by": watcher(), "reason": reason, "to": to}
         event = Event(f"undo:{uuid.uuid4().hex}", Happening.UNDO, "undo", clock.now(), body)
         inbox = Inbox(state)
-        inbox.put([event])
-        if is_held(folder):
-            say("the watch was told")
-            _await(inbox, event, clock)
-        else:
+        try:
             with opened(pipeline, folder, clock, say, fetching) as parts:
+                inbox.put([event])
                 taken = inbox.get(event.key)
                 assert taken is not None, "it was put there"
-                try:
-                    handle(parts.means, taken, lambda: False)
-                except UsageError as error:
-                    give_up(parts.means, taken, str(error))
-                parts.teller.tell()
+                _do(parts, taken)
+        except HeldError:
+            inbox.put([event])
+            say("the watch that runs is told")
+            _await(inbox, event, clock)
         entries = [entry for entry in read(state) if entry.event == event.key]
     done = next((entry for entry in entries if entry.action is Action.ROLLED_BACK), None)
     if done is None:
         raise UsageError(entries[0].why if entries else "it was not done; see `fairtrial history`")
     return done
+
+
+def _do(parts: Opened, taken: Taken) -> None:
+    """Now or not at all: what waited would be done by the next watch, when nobody expects it any more."""
+    try:
+        handle(parts.means, taken, lambda: False)
+    except UsageError as error:
+        give_up(parts.means, taken, str(error))
+    except StateError:
+        raise
+    except FairtrialError as error:
+        give_up(parts.means, taken, str(error))
+        raise
+    finally:
+        parts.teller.tell()
 
 
 def _await(inbox: Inbox, event: Event, clock: Clock) -> None:

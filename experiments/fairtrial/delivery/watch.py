@@ -6,13 +6,16 @@ next one has the version in service serve again, and goes on with the first even
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from fairtrial.delivery.adopting import notice
 from fairtrial.delivery.inbox import Inbox, Taken
 from fairtrial.delivery.means import Means
+from fairtrial.delivery.pauses import pause_after
 from fairtrial.delivery.polling import Poller
 from fairtrial.delivery.reacting import give_up, handle, is_urgent
 from fairtrial.delivery.state import StateError
@@ -21,6 +24,7 @@ from fairtrial.errors import AbortedError, FairtrialError, NotReadyError
 _IDLE_SECONDS = 0.5
 _LOOK_SECONDS = 30.0  # between looks at who has the champion's alias
 _FIRST, _LONGEST = 2.0, 300.0  # seconds until what could not be done is tried again
+_LONGEST_WITHOUT = 30.0  # the same while nothing serves
 
 
 class Watch:
@@ -40,20 +44,25 @@ class Watch:
     def run(self) -> None:
         """Until interrupted."""
         self._serve_champion()
-        with self._polling():
-            while True:
+        with self._polling() as polling:
+            while not polling.done():
                 if not self.work():
                     self._wake.wait(_IDLE_SECONDS)
                     self._wake.clear()
+            polling.result()  # raises what ended it: a watch that hears nothing is none
 
     def run_once(self) -> None:
-        """Ask every trigger once, and bring to its end all that waits then. Raises NotReadyError."""
+        """Ask every trigger once, and bring to its end all that waits then. Raises NotReadyError at the end
+        where one did not answer.
+        """
         self._notice()
         self._poller.poll(self._inbox, at_once=True)
         while (taken := self._next()) is not None:
             self._work_on(taken, again=False)
             self._poller.poll(self._inbox)
         self._tell()
+        if away := self._poller.away:
+            raise NotReadyError("\n".join(away))
 
     def work(self) -> bool:
         """Work on the next event, or else on what comes up meanwhile; whether there was an event."""
@@ -69,12 +78,13 @@ class Watch:
 
     def _serve_champion(self) -> None:
         """Users first: whoever has the alias serves before anything else is done."""
-        while True:
+        for failures in itertools.count(1):
             try:
                 self._serve_holder()
             except NotReadyError as error:
-                self._means.say(f"{error}; it is tried again")
-                self._means.clock.sleep(_FIRST)
+                pause = pause_after(failures, _FIRST, _LONGEST_WITHOUT)
+                self._means.say(f"{error}; it is tried again in {pause:g} s")
+                self._means.clock.sleep(pause)
             else:
                 self._notice()
                 return
@@ -90,15 +100,21 @@ class Watch:
 
     def _next(self) -> Taken | None:
         """What is urgent comes first, and then in the order in which things came."""
+        return min(
+            self._due(), key=lambda each: (not is_urgent(self._means, each.event), each.seq), default=None
+        )
+
+    def _due(self) -> list[Taken]:
         now = self._means.clock.now()
-        due = [each for each in self._inbox.waiting() if self._not_before.get(each.seq, 0.0) <= now]
-        return min(due, key=lambda each: (not is_urgent(self._means, each.event), each.seq), default=None)
+        return [each for each in self._inbox.waiting() if self._not_before.get(each.seq, 0.0) <= now]
 
     def _work_on(self, taken: Taken, *, again: bool) -> None:
         try:
             handle(self._means, taken, lambda: self._something_urgent(taken))
         except AbortedError:
-            self._means.say(f"{taken.event.key}: cut off by what is more urgent; it is begun anew after that")
+            self._means.say(
+                f"{taken.event.summary}: cut off by what is more urgent; it is begun anew after that"
+            )
         except StateError:
             raise
         except NotReadyError as error:
@@ -109,15 +125,13 @@ class Watch:
             give_up(self._means, taken, str(error))
 
     def _something_urgent(self, taken: Taken) -> bool:
-        return any(
-            each.seq != taken.seq and is_urgent(self._means, each.event) for each in self._inbox.waiting()
-        )
+        return any(each.seq != taken.seq and is_urgent(self._means, each.event) for each in self._due())
 
     def _later(self, taken: Taken, error: FairtrialError) -> None:
         failures = self._failures[taken.seq] = self._failures.get(taken.seq, 0) + 1
-        pause = min(_LONGEST, _FIRST * 2 ** (failures - 1))
+        pause = pause_after(failures, _FIRST, _LONGEST)
         self._not_before[taken.seq] = self._means.clock.now() + pause
-        self._means.say(f"{taken.event.key}: {error}; it is tried again in {pause:g} s")
+        self._means.say(f"{taken.event.summary}: {error}; it is tried again in {pause:g} s")
 
     def _notice(self) -> None:
         self._looked = self._means.clock.now()
@@ -129,14 +143,10 @@ class Watch:
             self._means.say(f"{error}; it is asked again")
 
     @contextmanager
-    def _polling(self) -> Generator[None]:
+    def _polling(self) -> Generator[Future[None]]:
         ended = threading.Event()
-        thread = threading.Thread(
-            target=self._poller.serve, args=(ended, self._wake), name="fairtrial-poll", daemon=True
-        )
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+        with ThreadPoolExecutor(1, "fairtrial-poll") as thread:
+            try:
+                yield thread.submit(self._poller.serve, ended, self._wake)
+            finally:
+                ended.set()

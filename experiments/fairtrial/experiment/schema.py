@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from typing_extensions import override
 
@@ -40,9 +41,9 @@ class Generator(GenerateJsonSchema):
         return generated
 
 
-def schema_text() -> str:
-    """The schema as the checked-in file has it."""
-    schema = Experiment.model_json_schema(by_alias=True, schema_generator=Generator)
+def schema_text(model: type[BaseModel] = Experiment) -> str:
+    """The schema as the checked-in file has it; that of another kind of file by its model."""
+    schema = model.model_json_schema(by_alias=True, schema_generator=Generator)
     return json.dumps({"$schema": _DIALECT, **schema}, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
+from fairtrial_servers.addresses import credentials_in
+
 from fairtrial.experiment.base import MISTAKES
 from fairtrial.experiment.fields import Path, field_at, fields_of, part_at, places_of
 from fairtrial.experiment.quantities import describe
@@ -57,12 +59,17 @@ def _mistakes(error: ErrorDetails, root: type[BaseModel]) -> Iterator[Mistake]:
             return  # there are items, and each is told to be wrong
         case "value_error":
             yield Mistake(path, str(context["error"]))
-        case "model_uri" | "parameter":
+        case "model_uri" | "parameter" | "alias" | "tracking_uri":
             yield Mistake(path, error["msg"])
         case kind:
-            yield Mistake(
-                path, f"expected {_expected(kind, error, path, root)}, got {describe(error['input'])}"
-            )
+            yield Mistake(path, f"expected {_expected(kind, error, path, root)}, got {_got(error['input'])}")
+
+
+def _got(value: object) -> str:
+    """As `describe`; a password is not repeated."""
+    if isinstance(value, str) and "://" in value and credentials_in(value):
+        return "an address with a password or token in it"
+    return describe(value)
 
 
 def _expected(kind: str, error: ErrorDetails, path: Path, root: type[BaseModel]) -> str:
@@ -122,6 +129,9 @@ _PATTERNS = {
     r"^[A-Za-z_][A-Za-z0-9_.]*$": "a server's name such as SKLEARN_SERVER or package.Class",
     r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$": "the name of an HTTP header",
     r"^https?://[^\s/?#@]+(/[^\s?#]*)?$": "an address such as http://host:8080",
+    r"^https?://[^\s@]+$": "an address such as http://host:8080",
+    r"^[A-Za-z_][A-Za-z0-9_]*$": "the name of a variable",
+    r"^[A-Za-z0-9.:_-]+$": "an address such as 127.0.0.1",
     r"^[A-Za-z0-9_.-]+$": "`id`, or a name of letters, digits, dots, dashes and underscores",
 }
 

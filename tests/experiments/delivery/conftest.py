@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from experiments.registry.conftest import mlflow_server  # noqa: F401
+from fairtrial.registry.mlflow import MlflowRegistry
 from mlflow import MlflowClient
 from servers.image.conftest import (
     registry,  # noqa: F401
@@ -31,6 +32,9 @@ spec:
     - {name: accuracy, minEffect: 8pp}
   analysis: {lookInterval: 500ms}
 """
+
+#: For tests that use MLflow's own store here: what it asks of SQLAlchemy is old.
+OLD_SQL = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
 
 
 @dataclass
@@ -90,3 +94,33 @@ def project(models: Models, tmp_path: Path) -> Path:
     shutil.copy(models.trained / "holdout.parquet", folder)
     (folder / "experiment.yaml").write_text(EXPERIMENT.replace("MODEL", models.name))
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database as its migrations leave it, which take seconds."""
+    path = tmp_path_factory.mktemp("mlflow-database") / "mlflow.db"
+    uri = f"sqlite:///{path}"
+    MlflowClient(uri, uri).search_registered_models(max_results=1)
+    return path
+
+
+@pytest.fixture
+def wine(empty_mlflow: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
+    """A registered model without versions in MLflow's own store, which needs no server."""
+    uri = f"sqlite:///{shutil.copy(empty_mlflow, tmp_path / 'mlflow.db')}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("FAIRTRIAL_CACHE", str(tmp_path / "cache"))
+    client = MlflowClient(uri, uri)
+    client.create_experiment("training", str(tmp_path / "artifacts"))
+    client.create_experiment("fairtrial", str(tmp_path / "artifacts"))
+    client.create_registered_model("wine")
+    return Models(client, "wine", uri, trained)
+
+
+@pytest.fixture
+def registry_of_wine(wine: Models) -> MlflowRegistry:
+    """With three versions, whose files nobody looks at."""
+    for _ in range(3):
+        wine.client.create_model_version("wine", source="s3://models/wine")
+    return MlflowRegistry("wine", "champion", wine.url)

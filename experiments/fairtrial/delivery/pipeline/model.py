@@ -13,7 +13,7 @@ from fairtrial.delivery.pipeline.triggers import RegistryTrigger, Trigger
 from fairtrial.experiment.base import DnsLabel, Mistake, Part, raise_mistakes
 from fairtrial.experiment.model import Metadata as _Metadata
 from fairtrial.experiment.notifications import Addressee
-from fairtrial.experiment.registries import ModelRegistry
+from fairtrial.experiment.registries import Alias, ModelRegistry
 
 KIND = "Pipeline"
 #: An entry of the history.
@@ -81,10 +81,8 @@ class Spec(Part):
         description="The model at the registry, and the alias of the version in service.",
         examples=[{"mlflow": {"model": "wine", "alias": "champion"}}],
     )
-    challenger: str = Field(
+    challenger: Alias = Field(
         default="challenger",
-        pattern=r"^[A-Za-z][A-Za-z0-9_-]*$",
-        max_length=255,
         description="The alias of the version that is to be tried. Default: challenger.",
         examples=["challenger"],
     )
@@ -106,7 +104,7 @@ class Spec(Part):
         examples=[{"push": "registry.example/models/wine"}],
     )
     triggers: tuple[Trigger, ...] = Field(
-        default=(Trigger(name="challenger", registry=RegistryTrigger()),),
+        default_factory=lambda: (Trigger(name="challenger", registry=RegistryTrigger()),),
         min_length=1,
         max_length=20,
         description="What starts something. Default: the challenger's alias, asked for every 30 s.",
@@ -132,6 +130,8 @@ class Spec(Part):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         found: list[Mistake] = []
+        if self.challenger == self.registry.chosen.alias:
+            found.append((("challenger",), "that is the alias of the version in service; name another"))
         names: list[str] = []
         for i, trigger in enumerate(self.triggers):
             if trigger.name in names:

@@ -103,7 +103,6 @@ class ScheduleTrigger(Part):
     """A time of the clock."""
 
     cron: str = Field(
-        min_length=9,
         max_length=100,
         description="Minute, hour, day of the month, month, day of the week, as cron has them.",
         examples=["0 3 * * 1"],
