@@ -43,6 +43,7 @@ class Command:
         self._log = log
         self._process: subprocess.Popen[str] | None = None
         self._killer: threading.Timer | None = None
+        self._stopped = False
 
     def run(self) -> Finished:
         """Its end. What it says on stderr goes to the log as it comes. Raises OSError if it cannot start."""
@@ -62,6 +63,8 @@ class Command:
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call
             )
             assert process.stderr is not None
+            if self._stopped:
+                self.stop()
             try:
                 for line in process.stderr:
                     if line.strip():
@@ -75,6 +78,7 @@ class Command:
 
     def stop(self) -> None:
         """Ask it to shut everything down, and see to it that it does."""
+        self._stopped = True
         process = self._process
         if process is None or process.poll() is not None or self._killer is not None:
             return

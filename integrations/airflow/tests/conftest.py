@@ -33,7 +33,7 @@ def project(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of Airflow's own for these tests. Before anything of Airflow is imported, which makes files there."""
+    """A folder for Airflow, set before anything of Airflow is imported: that makes files in it."""
     assert "airflow" not in sys.modules
     home = tmp_path_factory.mktemp("airflow")
     os.environ |= {

@@ -21,7 +21,10 @@ def command(*line: str, grace: float = 20.0, **env: str):
 
 
 def test_a_long_document_and_what_was_said_beside_it(caplog: pytest.LogCaptureFixture):
-    program = "import json, sys; print(json.dumps({'a': 'x' * 300_000})); sys.stderr.write('one\\ntwo\\n'); sys.exit(11)"
+    program = (
+        "import json, sys; print(json.dumps({'a': 'x' * 300_000}));"
+        "sys.stderr.write('one\\ntwo\\n'); sys.exit(11)"
+    )
     caplog.set_level(logging.INFO)
     finished = command(sys.executable, "-c", program).run()
     assert finished.code == 11
@@ -40,23 +43,38 @@ def test_a_command_that_is_not_there_is_told():
         command("no-such-command").run()
 
 
-def test_stopping_ends_it_in_order_and_kills_what_does_not_listen():
-    deaf = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', file=sys.stderr, flush=True); time.sleep(60)"
-    for program, code in (
-        ("import sys, time; print('x', file=sys.stderr, flush=True); time.sleep(60)", -signal.SIGTERM),
-        (deaf, -signal.SIGKILL),
-    ):
-        running = command(sys.executable, "-c", program, grace=0.3)
-        ended: list[int] = []
-        thread = threading.Thread(target=lambda: ended.append(running.run().code))
-        thread.start()
-        while running._process is None or running._process.stderr is None:
-            time.sleep(0.01)
-        time.sleep(0.5)  # it sets its handler
-        running.stop()
-        running.stop()
-        thread.join(20)
-        assert ended == [code]
+_SLEEPS = "print('x', file=sys.stderr, flush=True); time.sleep(60)"
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [
+        (f"import sys, time; {_SLEEPS}", -signal.SIGTERM),
+        (
+            f"import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); {_SLEEPS}",
+            -signal.SIGKILL,
+        ),
+    ],
+    ids=["in order", "killed, since it does not listen"],
+)
+def test_stopping_ends_it(program: str, code: int, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    running = command(sys.executable, "-c", program, grace=0.3)
+    ended: list[int] = []
+    thread = threading.Thread(target=lambda: ended.append(running.run().code))
+    thread.start()
+    while "x" not in caplog.messages:
+        time.sleep(0.01)
+    running.stop()
+    running.stop()
+    thread.join(20)
+    assert ended == [code]
+
+
+def test_stopping_it_before_it_has_begun_ends_it_at_once():
+    running = command("sleep", "60")
+    running.stop()
+    assert running.run().code == -signal.SIGTERM
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has died")

@@ -48,13 +48,12 @@ def test_a_verdict_is_pushed_whatever_becomes_of_the_task(
     ending, code: int, said: dict[str, str], raised: str | None
 ):
     operator, told = ending(code, VERDICT, **said), context()
-    try:
+    if raised is None:
         assert operator.execute(told) == VERDICT | {"exitCode": code}
-        ended = None
-    except Exception as error:
-        ended = type(error).__name__
-        assert str(error) == "ROLLBACK: v2\nv2 is worse."
-    assert ended == raised
+    else:
+        with pytest.raises(Exception, match=r"^ROLLBACK: v2\nv2 is worse.$") as failure:
+            operator.execute(told)
+        assert type(failure.value).__name__ == raised
     assert told["ti"].pushed["verdict"]["exitCode"] == code
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,8 @@ def database(airflow_home: Path) -> Path:
     return airflow_home / "airflow.db"
 
 
-def test_airflow_knows_the_provider(database: Path):
+@pytest.mark.usefixtures("database")
+def test_airflow_knows_the_provider():
     listed = json.loads(airflow("providers", "list", "--output", "json").stdout)
     assert "fairtrial-airflow" in {each["package_name"] for each in listed}
     shown = airflow("providers", "get", "fairtrial-airflow", "--full", "--output", "json").stdout
@@ -83,12 +83,12 @@ def _read(value: Any) -> Any:
 
 
 @pytest.fixture
-def killed(project: Path, tmp_path: Path, command: Path) -> Iterator[Any]:
+def killed(project: Path, tmp_path: Path, command: Path) -> Any:
     """An operator whose run is well under way, and how its first try ended once it is killed."""
     from fairtrial_airflow.operators.run import FairtrialRunOperator
 
     folder = tmp_path / "project"
-    shutil.copytree(project, folder)
+    shutil.copytree(project, folder, ignore=shutil.ignore_patterns("runs"))
     file = folder / "experiment.yaml"
     file.write_text(file.read_text().replace("lookInterval: 500ms", "lookInterval: 500ms, fullCycle: 8s"))
     operator = FairtrialRunOperator(
@@ -99,7 +99,7 @@ def killed(project: Path, tmp_path: Path, command: Path) -> Iterator[Any]:
     def work() -> None:
         try:
             operator.execute(context())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told by the test
             ended.append(error)
 
     thread = threading.Thread(target=work)
@@ -111,7 +111,7 @@ def killed(project: Path, tmp_path: Path, command: Path) -> Iterator[Any]:
         time.sleep(0.1)
     operator.on_kill()
     thread.join(60)
-    yield operator, ended
+    return operator, ended
 
 
 def test_a_task_that_is_killed_shuts_down_and_the_next_try_goes_on_with_its_run(killed: Any):

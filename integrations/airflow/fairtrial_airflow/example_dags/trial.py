@@ -39,7 +39,12 @@ with DAG(
         poke_interval=5,
     )
     score = FairtrialScoreOperator(
-        task_id="score", model="models/v2", data="holdout.parquet", out="scored.parquet", **_COMMON
+        task_id="score",
+        model="models/v2",
+        data="holdout.parquet",
+        out="scored.parquet",
+        arguments=["--target", "target"],
+        **_COMMON,
     )
     pack = FairtrialPackOperator(
         task_id="pack", model="models/v2", image="packed.tar", arguments=["--artifact"], **_COMMON
