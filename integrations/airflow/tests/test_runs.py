@@ -105,13 +105,24 @@ def killed(project: Path, tmp_path: Path, command: Path) -> Any:
     thread = threading.Thread(target=work)
     thread.start()
     deadline = time.monotonic() + 60
-    while not list(folder.glob("runs/**/part-*.parquet")):
+    while not _sends(folder):
         assert thread.is_alive(), ended
         assert time.monotonic() < deadline
         time.sleep(0.1)
     operator.on_kill()
     thread.join(60)
     return operator, ended
+
+
+def _sends(folder: Path) -> bool:
+    """Whether the load of the run has begun: its verdict is seconds away then."""
+    for journal in folder.glob("runs/**/journal.db"):
+        with sqlite3.connect(journal) as connection:
+            found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone()
+            begun = found and connection.execute("SELECT 1 FROM entries WHERE effect = 'load'").fetchone()
+        connection.close()
+        return bool(begun)
+    return False
 
 
 def test_a_task_that_is_killed_shuts_down_and_the_next_try_goes_on_with_its_run(killed: Any):
@@ -122,6 +133,6 @@ def test_a_task_that_is_killed_shuts_down_and_the_next_try_goes_on_with_its_run(
     assert document["verdict"] == "PROMOTE"
     runs = Path(document["folder"]).parent
     assert [each.name for each in runs.iterdir()] == [document["run"]]
-    assert operator.report_link == f"file://{document['report']}"
+    assert operator.report_link == Path(document["report"]).as_uri()
     # What has its verdict is not taken up again: the next trial is another one.
     assert operator._taken_up(runs) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,7 @@ class FairtrialRunOperator(CommandOperator):
         instance = context["ti"]
         index = "" if instance.map_index is None or instance.map_index < 0 else f".{instance.map_index}"
         names = (instance.dag_id, instance.run_id, f"{instance.task_id}{index}")
-        return runs.absolute().joinpath(*(name.replace("/", "_") for name in names))
+        return runs.absolute().joinpath(*(re.sub(r"[^\w.-]", "_", name) for name in names))
 
     def _taken_up(self, runs: Path) -> Finished | None:
         """The end of the run that an earlier try was cut off in; None if there is none that can go on."""
