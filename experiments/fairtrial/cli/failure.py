@@ -23,9 +23,13 @@ def report_error(error: FairtrialError, ctx: click.Context) -> None:
     _document(document, ctx)
 
 
+def bug_in_words(error: Exception) -> str:
+    """One line."""
+    return f"a bug in Fairtrial ({f'{type(error).__name__}: {error}'.splitlines()[0]})"
+
+
 def report_bug(error: Exception, ctx: click.Context) -> None:
     """A mistake of ours: one sentence; the traceback goes to a file, or to stderr with `--debug`."""
-    what = f"{type(error).__name__}: {error}".splitlines()[0]
     if ctx.meta.get("fairtrial.debug"):
         traceback.print_exception(error)
         where = "the traceback is above"
@@ -34,7 +38,7 @@ def report_bug(error: Exception, ctx: click.Context) -> None:
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
             traceback.print_exception(error, file=file)
         where = f"the traceback is in {path}"
-    message = f"a bug in Fairtrial ({what}); {where}, please report it"
+    message = f"{bug_in_words(error)}; {where}, please report it"
     click.echo(f"error: {message}", err=True)
     _document({"error": message, "exitCode": int(ExitCode.INTERNAL)}, ctx)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from fairtrial.cli.output import as_json, output_option, print_json
+from fairtrial.cli.outputs import outputs_options, remember_verdict
 from fairtrial.cli.progress import Progress
 from fairtrial.errors import ExitCode
 
@@ -24,6 +25,7 @@ from fairtrial.errors import ExitCode
     "answered to a range query for a histogram's buckets, which is weaker evidence.",
 )
 @output_option
+@outputs_options
 def command(file: Path, data: Path) -> ExitCode:
     """Judge recorded observations by the claims of FILE, look by look as the run would have. Deploys nothing.
 
@@ -42,6 +44,7 @@ def command(file: Path, data: Path) -> ExitCode:
             verdict = judge_recorded(
                 file, data, progress=lambda rows: progress.count("rows put in order of time", rows)
             )
+    remember_verdict(verdict)
     if as_json():
         print_json(verdict_to_dict(verdict))
     else:

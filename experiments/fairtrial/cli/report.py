@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fairtrial.cli.output import as_json, output_option, print_json
+from fairtrial.cli.outputs import outputs_options, remember_run
 from fairtrial.clock import SystemClock
 from fairtrial.history import history_of
 from fairtrial.journal.folder import find_run
@@ -20,12 +21,14 @@ from fairtrial.journal.store import Journal
 )
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 @output_option
+@outputs_options
 def command(run: str | None, out: Path | None, show: bool) -> None:
     """Write the report of RUN (a folder or an id; default: the newest), as far as it has come."""
     from fairtrial.atomic import write_text
     from fairtrial.report.page import render_report
 
     folder = find_run(run, Path.cwd())
+    remember_run(folder)
     journal = Journal.open(folder.journal, SystemClock())
     try:
         page = render_report(history_of(folder, journal))

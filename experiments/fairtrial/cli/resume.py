@@ -9,6 +9,7 @@ import click
 from fairtrial.cli.crew import crew_of, crew_options
 from fairtrial.cli.experiments import asking, experiment_options, is_on_cluster, tell
 from fairtrial.cli.output import output_option, say
+from fairtrial.cli.outputs import no_outputs, outputs_options, remember_run
 from fairtrial.cli.signals import ending_on_signals
 from fairtrial.cli.watching import console_for, outcome
 from fairtrial.console.fetching import fetching_told
@@ -25,6 +26,7 @@ from fairtrial.journal.folder import find_run
 @crew_options
 @experiment_options
 @output_option
+@outputs_options
 def command(
     run: str | None,
     keep_serving: bool,
@@ -43,9 +45,11 @@ def command(
     and begins another run if the last one has ended.
     """
     if is_on_cluster(namespace, context, kubeconfig):
+        no_outputs("of an Experiment on a cluster the verdict is in its status")
         tell(run, "resume", asking(run, namespace, context, kubeconfig).resume())
         return ExitCode.OK
     folder = find_run(run, Path.cwd())
+    remember_run(folder)
     with ending_on_signals(), fetching_told() as fetching:
         crew = crew_of(workers, expect_workers, bind)
         options = Options(keep_serving=keep_serving, port=port, take_over=take_over, crew=crew)

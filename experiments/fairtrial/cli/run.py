@@ -10,6 +10,7 @@ import click
 from fairtrial.cli.cluster import cluster_of, cluster_options
 from fairtrial.cli.crew import crew_of, crew_options, let_token_be
 from fairtrial.cli.output import output_option
+from fairtrial.cli.outputs import outputs_options, remember_run
 from fairtrial.cli.signals import ending_on_signals
 from fairtrial.cli.watching import console_for, outcome
 from fairtrial.console.fetching import fetching_told
@@ -27,6 +28,7 @@ from fairtrial.errors import ExitCode
 @crew_options
 @cluster_options
 @output_option
+@outputs_options
 def command(
     file: Path,
     runs_dir: Path | None,
@@ -53,6 +55,7 @@ def command(
         port,
         where,
         crew=crew_of(workers, expect_workers, bind),
+        began=remember_run,
     )
     with ending_on_signals(), fetching_told() as fetching:
         folder = start(file, options, console_for, fetching=fetching)

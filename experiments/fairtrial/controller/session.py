@@ -59,6 +59,7 @@ class Options:
     take_over: bool = False  # on a cluster: take what others hold, when a run is resumed
     crew: Crew = ALONE  # who sends the load; observations and verdict are the same whoever does
     relative_to: Path | None = None  # where relative paths of the file start; its own folder unless said
+    began: Callable[[RunFolder], None] = lambda _: None  # told of a new run's folder once there is one
 
 
 def start(
@@ -92,6 +93,7 @@ def start(
     else:
         models = models_of(plan.deployment, plan.models)
     folder = new_run(options.runs or experiment.parent / "runs", parsed.metadata.name, clock)
+    options.began(folder)
     write_text(folder.experiment, text.decode())
     write_text(folder.manifest, render(plan.at_step(0)[0]))
     with folder.locked(), _journal(Journal.create(folder.journal, clock)) as journal:
