@@ -66,8 +66,10 @@ def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
     spec = plan.experiment.spec
     yield f"experiment {plan.experiment.metadata.name}"
     yield ""
-    yield "deploys"
-    for predictor in plan.deployment.spec.predictors:
+    yield "deploys" if not plan.elsewhere else "deploys nothing"
+    for arm in (spec.baseline, *spec.candidates) if plan.elsewhere else ():
+        yield f"  {arm.name:12} runs at {arm.url}"
+    for predictor in plan.deployment.spec.predictors if not plan.elsewhere else ():
         node = predictor.graph
         yield f"  {predictor.name:12} {node.implementation} {node.modelUri}"
     bandit = spec.strategy.bandit
@@ -76,7 +78,7 @@ def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
         yield f"  {'bandit':12} begins with {split_in_words(plan.steps[0])}"
         by = f"by the chance to be best on {plan.reward}"
         yield f"  {'':12} anew every {often}, {by}, {bandit.floor}% at least"
-    for step in plan.steps if bandit is None else ():
+    for step in plan.steps if bandit is None and not plan.elsewhere else ():
         limits = (
             f", at least {format_duration(step.pause)} and {step.min_requests} requests" if step.pause else ""
         )

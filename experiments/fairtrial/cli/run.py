@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from fairtrial.cli.against import addresses_of, against_option
 from fairtrial.cli.cluster import cluster_of, cluster_options
 from fairtrial.cli.crew import crew_of, crew_options, let_token_be
 from fairtrial.cli.output import output_option
@@ -24,6 +25,7 @@ from fairtrial.errors import ExitCode
 )
 @click.option("--keep-serving", is_flag=True, help="Go on serving the outcome until interrupted.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the split.  [default: a free one]")
+@against_option
 @crew_options
 @cluster_options
 @output_option
@@ -32,6 +34,7 @@ def command(
     runs_dir: Path | None,
     keep_serving: bool,
     port: int | None,
+    against: tuple[str, ...],
     workers: int | None,
     expect_workers: int | None,
     bind: str | None,
@@ -52,6 +55,7 @@ def command(
         keep_serving,
         port,
         where,
+        against=addresses_of(against),
         crew=crew_of(workers, expect_workers, bind),
     )
     with ending_on_signals(), fetching_told() as fetching:

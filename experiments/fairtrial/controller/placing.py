@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fairtrial_graphs.backends.interface import Backend, NotReady
 from fairtrial_graphs.backends.local.backend import LocalBackend
+from fairtrial_graphs.backends.urls import Address, UrlBackend
+from fairtrial_loadtests.credentials import headers_for
+from fairtrial_loadtests.errors import BadLoadError
 from fairtrial_servers.launch import model_server
 
 from fairtrial.errors import NotReadyError, UsageError
@@ -57,6 +60,9 @@ def opened_backend(
     cluster: Cluster | None, plan: Plan, folder: RunFolder, port: int | None
 ) -> Generator[Backend]:
     """The backend of a run. What it needs on this machine ends with the block. Raises NotReadyError."""
+    if plan.elsewhere:
+        yield _addressed(plan)
+        return
     if cluster is None:
         yield LocalBackend(folder.backend, plan.models.launcher(model_server), front_port=port)
         return
@@ -94,6 +100,17 @@ def cluster_backend(cluster: Cluster, holder: str) -> Generator[Backend]:
         )
     finally:
         observer.stop()
+
+
+def _addressed(plan: Plan) -> UrlBackend:
+    """Raises UsageError for headers in the environment that cannot be sent."""
+    spec = plan.experiment.spec
+    arms = {arm.name: Address.read(arm.url) for arm in (spec.baseline, *spec.candidates) if arm.url}
+    try:
+        headers = {name: headers_for(name) for name in arms}
+    except BadLoadError as error:
+        raise UsageError(str(error)) from error
+    return UrlBackend(arms, headers.__getitem__)
 
 
 def connected(cluster: Cluster) -> tuple[Api, str]:

@@ -116,7 +116,10 @@ class Controller:
 
     def return_to_baseline(self) -> None:
         """What an aborted run leaves behind: the baseline, alone."""
-        self._act(Effect.ROLLBACK, self._plan.candidates[0])
+        self._act(
+            Effect.HOLD if self._plan.elsewhere else Effect.ROLLBACK,
+            self._plan.candidates[0],
+        )
 
     def serve_outcome(self) -> Serving:
         """Serve what the verdict came to; nothing happens where it is being served."""
@@ -162,15 +165,13 @@ class Controller:
         if self._registry is not None:
             self._console.phase("asking whether the model registry answers")
             self._registry.check()
-        self._console.phase(
-            "bringing the arms to the cluster"
-            if self._backend.outlives_run
-            else "starting the model servers and the proxy"
-        )
-        with effect(self._journal, Effect.DEPLOY, **_told(step)):
+        self._console.phase(self._deploying)
+        with effect(self._journal, Effect.DEPLOY, **_told(step)) as details:
             serving = self._apply(self._plan.at_step(self._position.step))
+            if self._plan.elsewhere:
+                details["outcome"] = "; ".join(f"{arm} runs at {at.url}" for arm, at in serving.arms.items())
         self._deployed = True
-        self._say("deployed", f"{serving.url} serves {split_in_words(step)}")
+        self._say("deployed", details.get("outcome") or f"{serving.url} serves {split_in_words(step)}")
         session = LoadSession(
             lambda: self._next_load(serving), self._clock, interrupt=self._watch, incident=self._incident
         )
@@ -180,6 +181,14 @@ class Controller:
             self._console.phase("waiting for the last answers")
             with effect(self._journal, Effect.STOP_LOAD):
                 session.stop()
+
+    @property
+    def _deploying(self) -> str:
+        if self._plan.elsewhere:
+            return "asking whether the arms answer; nothing is deployed"
+        if self._backend.outlives_run:
+            return "bringing the arms to the cluster"
+        return "starting the model servers and the proxy"
 
     def _judge_until_final(self, session: LoadSession) -> Verdict:
         live = self._plan.experiment.spec.traffic.live
@@ -200,7 +209,8 @@ class Controller:
         self._console.phase(self._plan.doing(what, candidate))
         outcome = self._plan.describe(what, candidate)
         with effect(self._journal, what, outcome=outcome):
-            self._apply(self._plan.after(what, self._position.step, candidate))
+            if not self._plan.elsewhere:
+                self._apply(self._plan.after(what, self._position.step, candidate))
             self._release()
         self._say(what.value, outcome)
 

@@ -6,9 +6,9 @@ import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from fairtrial.controller.load_pods import check_load_pods, load_pods
 from fairtrial.controller.placing import Cluster, check_fetchable, opened_backend, placed_in
 from fairtrial.controller.run import Controller
 from fairtrial.errors import AbortedError, FairtrialError, NotReadyError, UsageError
+from fairtrial.experiment.elsewhere import at_addresses
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import parse
 from fairtrial.followers.choose import followed
@@ -55,6 +56,7 @@ class Options:
     port: int | None = None  # of the split on this machine; a free one unless said
     cluster: Cluster | None = None  # where the arms run, if not on this machine
     take_over: bool = False  # on a cluster: take what others hold, when a run is resumed
+    against: Mapping[str, str] = field(default_factory=dict[str, str])  # by arm, where it runs already
     crew: Crew = ALONE  # who sends the load; observations and verdict are the same whoever does
     relative_to: Path | None = None  # where relative paths of the file start; its own folder unless said
 
@@ -78,7 +80,8 @@ def start(
     except OSError as error:
         raise UsageError(f"cannot read {experiment}: {error.strerror}") from error
     where = options.relative_to or experiment.parent
-    parsed = parse(text, source=str(experiment), folder=where)
+    parsed = _parsed(text, str(experiment), where, options.against)
+    _check_placed(parsed, options)
     plan = plan_of(parsed, Models(parsed.folder, fetching))
     check_measured(parsed)
     check_notifiers(parsed)
@@ -90,7 +93,8 @@ def start(
         models = models_of(plan.deployment, plan.models)
     folder = new_run(options.runs or experiment.parent / "runs", parsed.metadata.name, clock)
     write_text(folder.experiment, text.decode())
-    write_text(folder.manifest, render(plan.at_step(0)[0]))
+    manifest = "# nothing was deployed\n" if plan.elsewhere else render(plan.at_step(0)[0])
+    write_text(folder.manifest, manifest)
     with folder.locked(), _journal(Journal.create(folder.journal, clock)) as journal:
         journal.append(
             Kind.STARTED,
@@ -102,6 +106,7 @@ def start(
                 "models": [model.as_json() for model in models],
                 "steps": [{"revision": s.revision, "weights": dict(s.weights)} for s in plan.steps],
                 "versions": versions(),
+                **({"against": dict(options.against)} if options.against else {}),
                 **({"cluster": options.cluster.as_json()} if options.cluster else {}),
             },
         )
@@ -157,8 +162,26 @@ def recorded_experiment(folder: RunFolder, journal: Journal) -> tuple[Experiment
     """The experiment of a run as it was when it began, and what the journal says of its start."""
     started = _started(folder, journal)
     where = Path(started["folder"])
-    experiment = parse(folder.experiment.read_bytes(), source=str(folder.experiment), folder=where)
-    return experiment, started
+    text, source = folder.experiment.read_bytes(), str(folder.experiment)
+    return _parsed(text, source, where, started.get("against", {})), started
+
+
+def _parsed(text: bytes, source: str, folder: Path, against: Mapping[str, str]) -> Experiment:
+    """The experiment, with its arms where they run already: their models need not be here then."""
+    experiment = parse(text, source=source, folder=folder, check_files=not against)
+    return at_addresses(experiment, against)
+
+
+def _check_placed(experiment: Experiment, options: Options) -> None:
+    """Raises UsageError for options about arms that this run deploys, where it deploys none."""
+    said = {
+        "--backend kubernetes": options.cluster is not None,
+        "--port": options.port is not None,
+        "--keep-serving": options.keep_serving,
+    }
+    if experiment.spec.elsewhere and any(said.values()):
+        option = next(name for name, is_said in said.items() if is_said)
+        raise UsageError(f"{option}: the arms run already, at addresses of their own; leave it out")
 
 
 def _started(folder: RunFolder, journal: Journal) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairtrial_graphs.build import Arm, Autoscaling, build, with_local_uris
+from fairtrial_graphs.resource import Metadata
 from fairtrial_graphs.seldon.text import ManifestError, read
-from fairtrial_graphs.seldon.types import SeldonDeployment
+from fairtrial_graphs.seldon.types import DeploymentSpec, Node, Predictor, SeldonDeployment
 from fairtrial_servers.errors import ServerError
 from fairtrial_servers.formats import FORMATS
 from fairtrial_servers.safety.signatures import CERTIFICATES, PUBLIC_KEY, read_key
@@ -29,6 +30,8 @@ def deployment_of(experiment: Experiment, models: Models) -> SeldonDeployment:
     spec = experiment.spec
     if spec.deployment is not None:
         return _by_hand(experiment, spec.deployment)
+    if spec.elsewhere:
+        return _elsewhere(experiment)
     return _built(experiment, models, (spec.baseline, *spec.candidates))
 
 
@@ -44,6 +47,19 @@ def _built(experiment: Experiment, models: Models, arms: Sequence[Baseline | Can
     except ValueError as error:
         raise UsageError(f"what {experiment.metadata.name} would deploy: {error}") from error
     return with_local_uris(deployment, experiment.folder.absolute())
+
+
+def _elsewhere(experiment: Experiment) -> SeldonDeployment:
+    """Which arms there are. It is not applied: whoever runs them has."""
+    spec = experiment.spec
+    names = [spec.baseline.name, *(candidate.name for candidate in spec.candidates)]
+    return SeldonDeployment(
+        metadata=Metadata(name=experiment.metadata.name),
+        spec=DeploymentSpec(
+            protocol="v2",
+            predictors=[Predictor(name=name, graph=Node(name=name, type="MODEL")) for name in names],
+        ),
+    )
 
 
 def _arm(experiment: Experiment, models: Models, name: str, arm: ExperimentArm) -> Arm:

@@ -36,7 +36,9 @@ def load_plan(experiment: Experiment, serving: Serving, folder: RunFolder) -> Lo
     requests = load.requests
     return LoadPlan(
         targets=tuple(Target(name, serving.arms[name].url, serving.arms[name].model) for name in arms),
-        split=Split(
+        split=None
+        if spec.elsewhere
+        else Split(
             serving.url,
             experiment.metadata.name if serving.names_model else "",
             load.split_share if load.paired else 1.0,

@@ -13,6 +13,7 @@ from fairtrial_graphs.seldon.types import SeldonDeployment
 from fairtrial.controller.allocation import reallocate
 from fairtrial.controller.progression import Position, Step, advance
 from fairtrial.errors import UsageError
+from fairtrial.experiment.elsewhere import directly
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect
@@ -42,6 +43,11 @@ class Plan:
     @property
     def candidates(self) -> tuple[str, ...]:
         return tuple(candidate.name for candidate in self.experiment.spec.candidates)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the arms are somebody else's: nothing is deployed, and nothing of theirs is changed."""
+        return self.experiment.spec.elsewhere
 
     def at_step(self, number: int) -> tuple[SeldonDeployment, Route]:
         """What is to be served during a step."""
@@ -96,6 +102,8 @@ class Plan:
 
     def action(self, decision: Decision) -> Effect:
         """What a final decision calls for."""
+        if self.elsewhere:
+            return Effect.HOLD
         if decision is Decision.PROMOTE:
             return Effect.PROMOTE
         if decision is Decision.ROLLBACK:
@@ -105,13 +113,15 @@ class Plan:
     def doing(self, action: Effect, candidate: str) -> str:
         """What is being done, in words."""
         if action is Effect.HOLD:
-            return "leaving the split as it is"
+            return "leaving the arms as they are" if self.elsewhere else "leaving the split as it is"
         if action is Effect.SWITCH:
             return f"switching to {candidate}"
         return f"promoting {candidate}" if action is Effect.PROMOTE else f"returning to {self.baseline}"
 
     def describe(self, action: Effect, candidate: str) -> str:
         """What it means for users once it is done, in words."""
+        if action is Effect.HOLD and self.elsewhere:
+            return "the arms are run elsewhere: nothing is promoted there, and nothing rolled back"
         if action is Effect.HOLD:
             return "the split stays as it is"
         if action is Effect.SWITCH:
@@ -156,6 +166,8 @@ def plan_of(experiment: Experiment, models: Models | None = None) -> Plan:
     what a model is fetched from does not answer, UnsafeModelError.
     """
     models = models or Models(experiment.folder)
+    if experiment.spec.elsewhere:
+        experiment = directly(experiment)
     steps = steps_of(experiment)
     claims = claims_of(experiment, steps, rows_of(experiment), _users_of(experiment))
     deployment = deployment_of(experiment, models)
