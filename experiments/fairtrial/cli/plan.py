@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from fairtrial.cli.budget import budget_option
 from fairtrial.cli.output import as_json, output_option, print_json
 from fairtrial.console.diff import print_diff
 from fairtrial.console.fetching import fetching_told
@@ -17,6 +18,7 @@ from fairtrial.experiment.defaults import filled_in
 from fairtrial.experiment.quantities import format_duration, format_rate
 from fairtrial.experiment.reading import load
 from fairtrial.journal.entries import Effect
+from fairtrial.planning.budget import TAKEN_TO_BE_READY, bound_of, check_budget
 from fairtrial.planning.changes import changes
 from fairtrial.planning.claims import horizon
 from fairtrial.planning.models import Models
@@ -37,8 +39,9 @@ from fairtrial.planning.words import split_in_words
     type=click.Path(path_type=Path),
     help="A manifest, or the folder of a run: show what the first step would change of it.",
 )
+@budget_option
 @output_option
-def command(file: Path, data: Path | None, against: Path | None) -> None:
+def command(file: Path, data: Path | None, against: Path | None, budget: float | None) -> None:
     """Say what a run of FILE would deploy, send and judge, what it takes to decide, and every default.
 
     What it takes is computed for the stated power, by the run's own boundary: from recorded observations, or
@@ -47,14 +50,23 @@ def command(file: Path, data: Path | None, against: Path | None) -> None:
     experiment = load(file)
     with fetching_told() as fetching:
         plan = plan_of(experiment, Models(experiment.folder, fetching))
+    bound = None
+    if budget is not None:
+        check_budget(experiment, budget)
+        bound = bound_of(plan, budget, min(TAKEN_TO_BE_READY, budget / 2))
+        plan = bound.of(plan)
     needs = needs_of(plan.experiment, plan.claims, plan.steps, rows_of(plan.experiment), data)
     diff = changes(against, plan.at_step(0)[0]) if against is not None else None
     if as_json():
         of_diff = {} if diff is None else {"changes": {"against": str(against), "diff": diff}}
-        print_json({**_document(plan, needs), **of_diff})
+        of_budget = {} if bound is None else {"budget": asdict(bound)}
+        print_json({**_document(plan, needs), **of_diff, **of_budget})
         return
     for line in _lines(plan, needs):
         click.echo(line)
+    if bound is not None:
+        ready = format_duration(TAKEN_TO_BE_READY)
+        click.echo(f"\nbudget, if the arms are ready within {ready}\n  {bound.words}")
     if diff is not None:
         click.echo(f"\nchanges of {against}")
         if not diff:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fairtrial.cli.against import addresses_of, against_option
+from fairtrial.cli.budget import budget_option
 from fairtrial.cli.cluster import cluster_of, cluster_options
 from fairtrial.cli.crew import crew_of, crew_options, let_token_be
 from fairtrial.cli.output import output_option
@@ -25,6 +26,7 @@ from fairtrial.errors import ExitCode
 )
 @click.option("--keep-serving", is_flag=True, help="Go on serving the outcome until interrupted.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the split.  [default: a free one]")
+@budget_option
 @against_option
 @crew_options
 @cluster_options
@@ -34,6 +36,7 @@ def command(
     runs_dir: Path | None,
     keep_serving: bool,
     port: int | None,
+    budget: float | None,
     against: tuple[str, ...],
     workers: int | None,
     expect_workers: int | None,
@@ -55,6 +58,7 @@ def command(
         keep_serving,
         port,
         where,
+        budget=budget,
         against=addresses_of(against),
         crew=crew_of(workers, expect_workers, bind),
     )

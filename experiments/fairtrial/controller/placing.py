@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fairtrial_graphs.backends.kubernetes.api import Api
     from fairtrial_graphs.backends.kubernetes.split import RouteName
 
+#: Seconds that a process on this machine may take to be ready.
+_PATIENCE = 60.0
 #: What brings requests to the arms; `none`: each arm's own Service alone.
 ClusterRoute = Literal["istio", "gateway-api", "none"]
 
@@ -57,14 +59,26 @@ def placed_in(started: Mapping[str, Any], *, take_over: bool) -> Cluster | None:
 
 @contextmanager
 def opened_backend(
-    cluster: Cluster | None, plan: Plan, folder: RunFolder, port: int | None
+    cluster: Cluster | None,
+    plan: Plan,
+    folder: RunFolder,
+    port: int | None,
+    patience: float | None = None,
 ) -> Generator[Backend]:
-    """The backend of a run. What it needs on this machine ends with the block. Raises NotReadyError."""
+    """The backend of a run. What it needs on this machine ends with the block. Raises NotReadyError.
+
+    patience: seconds that the arms may take to be ready, if less than they have otherwise.
+    """
     if plan.elsewhere:
         yield _addressed(plan)
         return
     if cluster is None:
-        yield LocalBackend(folder.backend, plan.models.launcher(model_server), front_port=port)
+        yield LocalBackend(
+            folder.backend,
+            plan.models.launcher(model_server),
+            front_port=port,
+            ready_timeout=min(_PATIENCE, patience or _PATIENCE),
+        )
         return
     with cluster_backend(cluster, folder.id) as backend:
         yield backend
@@ -96,7 +110,7 @@ def cluster_backend(cluster: Cluster, holder: str) -> Generator[Backend]:
             gateway=cluster.gateway,
             addresses=Addresses(cluster.gateway_url, cluster.service_url or SERVICES),
             take_over=cluster.take_over,
-            ready_timeout=cluster.ready_timeout,
+            ready_timeout=min(cluster.ready_timeout, patience or cluster.ready_timeout),
         )
     finally:
         observer.stop()

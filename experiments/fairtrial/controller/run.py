@@ -19,6 +19,7 @@ from fairtrial_servers.errors import ServerError
 
 from fairtrial.clock import Clock
 from fairtrial.console.interface import Console
+from fairtrial.controller.budget import Budget
 from fairtrial.controller.effects import done, effect, is_done
 from fairtrial.controller.holding import HeldLooks, Holds, NoHolds
 from fairtrial.controller.live_sources import live_feed_of
@@ -61,10 +62,11 @@ class Controller:
         registry: Registry | None = None,
         holds: Holds | None = None,
         watched: Callable[[StartableLoad], StartableLoad] = lambda load: load,
+        budget: Budget | None = None,
     ) -> None:
         """registry: where a promotion is made known, if anywhere. holds: what keeps it from going forward.
 
-        watched: looks on as live traffic is read.
+        watched: looks on as live traffic is read. budget: bounds a run whose load was not bounded yet.
         """
         self._plan = plan
         self._registry = registry
@@ -75,6 +77,7 @@ class Controller:
         self._console = console
         self._clock = clock
         self._watched = watched
+        self._budget = budget
         self._holds = holds or NoHolds()
         self._held = HeldLooks(journal, self._holds.next_step)
         self._judging = StreamJudge(plan.claims)
@@ -172,8 +175,13 @@ class Controller:
                 details["outcome"] = "; ".join(f"{arm} runs at {at.url}" for arm, at in serving.arms.items())
         self._deployed = True
         self._say("deployed", details.get("outcome") or f"{serving.url} serves {split_in_words(step)}")
+        self._keep_within_budget()
         session = LoadSession(
-            lambda: self._next_load(serving), self._clock, interrupt=self._watch, incident=self._incident
+            lambda: self._next_load(serving),
+            self._clock,
+            interrupt=self._watch,
+            incident=self._incident,
+            time_is_up=self._time_is_up,
         )
         try:
             return self._judge_until_final(session)
@@ -181,6 +189,17 @@ class Controller:
             self._console.phase("waiting for the last answers")
             with effect(self._journal, Effect.STOP_LOAD):
                 session.stop()
+
+    def _keep_within_budget(self) -> None:
+        """Plan for the time that is left. Nothing has been judged yet. Raises NotReadyError."""
+        if self._budget is not None:
+            bound = self._budget.fixed(self._plan, self._journal)
+            self._plan = bound.of(self._plan)
+            self._judging = StreamJudge(self._plan.claims)
+            self._console.phase(bound.words)
+
+    def _time_is_up(self) -> bool:
+        return self._budget is not None and self._budget.is_over(self._plan)
 
     @property
     def _deploying(self) -> str:

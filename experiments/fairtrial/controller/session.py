@@ -20,6 +20,7 @@ from fairtrial_loadtests.crew import ALONE, Crew
 from fairtrial.atomic import write_text
 from fairtrial.clock import Clock, SystemClock
 from fairtrial.console.interface import Console
+from fairtrial.controller.budget import bound_in, budget_of
 from fairtrial.controller.effects import effect, is_done
 from fairtrial.controller.load_pods import check_load_pods, load_pods
 from fairtrial.controller.placing import Cluster, check_fetchable, opened_backend, placed_in
@@ -36,6 +37,7 @@ from fairtrial.journal.store import Journal
 from fairtrial.judge.document import verdict_to_dict
 from fairtrial.judge.verdict import Verdict
 from fairtrial.notify.choose import check_notifiers
+from fairtrial.planning.budget import bounded, check_budget
 from fairtrial.planning.load import check_measured
 from fairtrial.planning.models import Fetching, Models, models_named, models_of, recorded_in, silent
 from fairtrial.planning.plan import Plan, plan_of
@@ -56,6 +58,7 @@ class Options:
     port: int | None = None  # of the split on this machine; a free one unless said
     cluster: Cluster | None = None  # where the arms run, if not on this machine
     take_over: bool = False  # on a cluster: take what others hold, when a run is resumed
+    budget: float | None = None  # seconds that the whole run may take
     against: Mapping[str, str] = field(default_factory=dict[str, str])  # by arm, where it runs already
     crew: Crew = ALONE  # who sends the load; observations and verdict are the same whoever does
     relative_to: Path | None = None  # where relative paths of the file start; its own folder unless said
@@ -75,6 +78,7 @@ def start(
     Raises FairtrialError of every kind, and KeyboardInterrupt; the folder then says how far it came.
     """
     clock = clock or SystemClock()
+    began = clock.now()
     try:
         text = experiment.read_bytes()
     except OSError as error:
@@ -82,6 +86,9 @@ def start(
     where = options.relative_to or experiment.parent
     parsed = _parsed(text, str(experiment), where, options.against)
     _check_placed(parsed, options)
+    if options.budget is not None:
+        check_budget(parsed, options.budget)
+        parsed = bounded(parsed, options.budget)
     plan = plan_of(parsed, Models(parsed.folder, fetching))
     check_measured(parsed)
     check_notifiers(parsed)
@@ -106,11 +113,12 @@ def start(
                 "models": [model.as_json() for model in models],
                 "steps": [{"revision": s.revision, "weights": dict(s.weights)} for s in plan.steps],
                 "versions": versions(),
+                **({"budget": options.budget} if options.budget is not None else {}),
                 **({"against": dict(options.against)} if options.against else {}),
                 **({"cluster": options.cluster.as_json()} if options.cluster else {}),
             },
         )
-        _run(plan, folder, journal, options, options.cluster, console, clock)
+        _run(plan, folder, journal, options, options.cluster, console, clock, began)
     return folder
 
 
@@ -140,7 +148,7 @@ def resume(
         else:
             check_load_pods(cluster, options.crew, plan.experiment)
         journal.append(Kind.RESUMED, {"versions": versions()})
-        _run(plan, folder, journal, options, cluster, console, clock)
+        _run(plan, folder, journal, options, cluster, console, clock, clock.now())
     return folder
 
 
@@ -155,7 +163,9 @@ def recorded_plan(folder: RunFolder, journal: Journal, fetching: Fetching = sile
         raise UsageError(
             f"{data} has changed since run {folder.id} began: its rows are not the ones recorded"
         )
-    return plan_of(experiment, Models(experiment.folder, fetching, recorded_in(recorded)))
+    plan = plan_of(experiment, Models(experiment.folder, fetching, recorded_in(recorded)))
+    bound = bound_in(journal)
+    return bound.of(plan) if bound is not None else plan
 
 
 def recorded_experiment(folder: RunFolder, journal: Journal) -> tuple[Experiment, dict[str, Any]]:
@@ -199,9 +209,11 @@ def _run(
     cluster: Cluster | None,
     new_console: ConsoleFactory,
     clock: Clock,
+    began: float,
 ) -> None:
+    budget = budget_of(_started(folder, journal), journal, began, clock)
     with (
-        opened_backend(cluster, plan, folder, options.port) as backend,
+        opened_backend(cluster, plan, folder, options.port, options.budget) as backend,
         load_pods(cluster, options.crew, plan.experiment, folder),
         new_console(plan) as console,
         _followed(plan, folder, clock),
@@ -215,6 +227,7 @@ def _run(
             console,
             clock,
             registry_of(plan.experiment),
+            budget=budget,
         )
         with _closing(backend, journal, console):
             try:

@@ -89,4 +89,5 @@ class JudgeSpec:
     last_segment: str | None = None  # no promotion before the candidate has answered in it
     sample_ratio_alpha: float = 0.001
     weaknesses: tuple[str, ...] = ()  # what every verdict says of where the observations come from
+    bound: str = ""  # why the horizon is where it is, and what it shows; told where it settles nothing
     abort_error_rate: float | None = None  # a candidate's error rate that ends the run at once
