@@ -13,7 +13,6 @@ from typing import Any
 
 from fairtrial_graphs.backends.interface import Backend, Interfered, NotReady, Route, Serving, Unsupported
 from fairtrial_graphs.seldon.types import SeldonDeployment
-from fairtrial_loadtests.parts import parts_from
 from fairtrial_loadtests.plan import LoadPlan
 from fairtrial_servers.errors import ServerError
 
@@ -24,11 +23,10 @@ from fairtrial.controller.effects import done, effect, is_done
 from fairtrial.controller.holding import HeldLooks, Holds, NoHolds
 from fairtrial.controller.live_sources import live_feed_of
 from fairtrial.controller.load_session import Load, LoadSession, StartableLoad
+from fairtrial.controller.observed import Observed
 from fairtrial.controller.progression import Position, Step
-from fairtrial.controller.segments import labelled
+from fairtrial.controller.reference import timed
 from fairtrial.errors import AbortedError, InterferedError, NotReadyError
-from fairtrial.evidence.arrow import Tabular
-from fairtrial.evidence.sources import read_part
 from fairtrial.experiment.live import Live
 from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect, Kind
@@ -81,6 +79,7 @@ class Controller:
         self._holds = holds or NoHolds()
         self._held = HeldLooks(journal, self._holds.next_step)
         self._judging = StreamJudge(plan.claims)
+        self._observed = Observed(folder, journal, timed)
         self._position = Position()
         self._deployed = False
         self._outcome: tuple[Effect, str] | None = None
@@ -119,10 +118,7 @@ class Controller:
 
     def return_to_baseline(self) -> None:
         """What an aborted run leaves behind: the baseline, alone."""
-        self._act(
-            Effect.HOLD if self._plan.elsewhere else Effect.ROLLBACK,
-            self._plan.candidates[0],
-        )
+        self._act(self._plan.retreat, self._plan.candidates[0])
 
     def serve_outcome(self) -> Serving:
         """Serve what the verdict came to; nothing happens where it is being served."""
@@ -143,8 +139,8 @@ class Controller:
 
     def _catch_up(self) -> Verdict | None:
         """Judge what an earlier process recorded."""
-        for path in parts_from(self._folder.observations, 0):
-            final = self._take(self._judging.feed(self._labelled(read_part(path))))
+        for table in self._observed.recorded():
+            final = self._take(self._judging.feed(table))
             if final is not None:
                 return final
         return None
@@ -171,7 +167,12 @@ class Controller:
         self._console.phase(self._deploying)
         with effect(self._journal, Effect.DEPLOY, **_told(step)) as details:
             serving = self._apply(self._plan.at_step(self._position.step))
-            if self._plan.elsewhere:
+            if self._plan.stored is not None:
+                details["outcome"] = (
+                    f"{self._plan.alone} runs alone; the answers of {self._plan.baseline} are those of "
+                    f"{self._plan.stored.words}"
+                )
+            elif self._plan.elsewhere:
                 details["outcome"] = "; ".join(f"{arm} runs at {at.url}" for arm, at in serving.arms.items())
         self._deployed = True
         self._say("deployed", details.get("outcome") or f"{serving.url} serves {split_in_words(step)}")
@@ -213,7 +214,7 @@ class Controller:
         live = self._plan.experiment.spec.traffic.live
         self._console.phase("sending requests" if live is None else "watching users' requests")
         for table in session.batches():
-            final = self._take(self._judging.feed(self._labelled(table)))
+            final = self._take(self._judging.feed(self._observed(table)))
             if final is not None:
                 return final
         final = self._take(self._judging.close())
@@ -228,7 +229,7 @@ class Controller:
         self._console.phase(self._plan.doing(what, candidate))
         outcome = self._plan.describe(what, candidate)
         with effect(self._journal, what, outcome=outcome):
-            if not self._plan.elsewhere:
+            if self._plan.acts:
                 self._apply(self._plan.after(what, self._position.step, candidate))
             self._release()
         self._say(what.value, outcome)
@@ -320,9 +321,6 @@ class Controller:
                 return self._judging.outcome
         return None
 
-    def _labelled(self, observations: Tabular) -> Tabular:
-        return labelled(observations, lambda: self._journal.entries(Kind.DONE, Kind.INTENDED))
-
     def _record(self, verdict: Verdict) -> bool:
         """Journal a look; False if an earlier process had. Raises JournalError if it saw another verdict."""
         document = verdict_to_dict(verdict)
@@ -368,7 +366,7 @@ class Controller:
         live = self._plan.experiment.spec.traffic.live
         if live is not None:
             return self._next_feed(live, serving)
-        wanted = load_plan(self._plan.experiment, serving, self._folder)
+        wanted = load_plan(self._plan.experiment, serving, self._folder, alone=self._plan.alone)
         load = self._new_load(wanted)
         with effect(
             self._journal, Effect.LOAD, firstArrival=wanted.first_arrival, firstPart=wanted.first_part

@@ -68,7 +68,7 @@ def at_addresses(experiment: Experiment, addresses: Mapping[str, str]) -> Experi
 def directly(experiment: Experiment) -> Experiment:
     """The experiment as it is carried out where nothing is split: every arrival is a pair.
 
-    Of the strategy nothing is left, and of the promotion neither: what serves users is somebody else's.
+    Of the strategy nothing is left, and of the promotion neither if somebody else runs what serves users.
     """
     spec = experiment.spec
     load = spec.traffic.driven.model_copy(update={"split_share": 0.0})
@@ -76,7 +76,7 @@ def directly(experiment: Experiment) -> Experiment:
         update={
             "strategy": Strategy(ab_test=AbTest()),
             "traffic": spec.traffic.model_copy(update={"load_test": load}),
-            "promotion": None,
+            "promotion": None if spec.elsewhere else spec.promotion,
         }
     )
     return experiment.model_copy(update={"spec": changed})

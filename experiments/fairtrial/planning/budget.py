@@ -34,7 +34,7 @@ class Bound:
 
     def of(self, plan: Plan) -> Plan:
         """The same plan with this horizon."""
-        shorter = plan_of(bounded(plan.experiment, self.max_duration), plan.models)
+        shorter = plan_of(bounded(plan.experiment, self.max_duration), plan.models, plan.stored)
         return replace(plan, experiment=shorter.experiment, claims=replace(shorter.claims, bound=self.words))
 
 

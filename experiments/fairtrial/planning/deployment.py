@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from fairtrial_graphs.build import Arm, Autoscaling, build, with_local_uris
@@ -22,8 +22,11 @@ from fairtrial.experiment.model import Experiment
 from fairtrial.planning.models import Models
 
 
-def deployment_of(experiment: Experiment, models: Models) -> SeldonDeployment:
-    """Every arm as a predictor; a model is fetched where nothing else says its format.
+def deployment_of(
+    experiment: Experiment, models: Models, names: Collection[str] | None = None
+) -> SeldonDeployment:
+    """Every arm, or those of these names, as a predictor; a model is fetched where nothing else says
+    its format.
 
     Raises UsageError when a model or the manifest is not what it should be, and as `Models.at` does.
     """
@@ -32,7 +35,8 @@ def deployment_of(experiment: Experiment, models: Models) -> SeldonDeployment:
         return _by_hand(experiment, spec.deployment)
     if spec.elsewhere:
         return _elsewhere(experiment)
-    return _built(experiment, models, (spec.baseline, *spec.candidates))
+    arms = (spec.baseline, *spec.candidates)
+    return _built(experiment, models, [arm for arm in arms if names is None or arm.name in names])
 
 
 def baseline_alone(experiment: Experiment, models: Models) -> SeldonDeployment:
