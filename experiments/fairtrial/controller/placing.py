@@ -80,7 +80,8 @@ def opened_backend(
             ready_timeout=min(_PATIENCE, patience or _PATIENCE),
         )
         return
-    with cluster_backend(cluster, folder.id) as backend:
+    patient = replace(cluster, ready_timeout=min(cluster.ready_timeout, patience or cluster.ready_timeout))
+    with cluster_backend(patient, folder.id) as backend:
         yield backend
 
 
@@ -110,7 +111,7 @@ def cluster_backend(cluster: Cluster, holder: str) -> Generator[Backend]:
             gateway=cluster.gateway,
             addresses=Addresses(cluster.gateway_url, cluster.service_url or SERVICES),
             take_over=cluster.take_over,
-            ready_timeout=min(cluster.ready_timeout, patience or cluster.ready_timeout),
+            ready_timeout=cluster.ready_timeout,
         )
     finally:
         observer.stop()

@@ -20,6 +20,7 @@ from experiments.streams import Load
 from fairtrial.controller.reference import what
 from fairtrial.controller.stored_runs import read_stored
 from fairtrial.errors import UsageError
+from fairtrial.evidence.arrow import Tabular
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import parse
 from fairtrial.journal.entries import Effect, Kind
@@ -122,7 +123,7 @@ class Home:
     def store(
         self,
         name: str,
-        table: pa.Table,
+        table: Tabular,
         verdict: dict[str, Any] | None = None,
         text: str = _FILE,
         **started: Any,
@@ -146,7 +147,7 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def only(table: pa.Table, arm: str) -> pa.Table:
+def only(table: Tabular, arm: str) -> Tabular:
     return table.filter(pa.array([each == arm for each in table.column("arm").to_pylist()]))
 
 
@@ -196,7 +197,7 @@ def test_what_was_recorded_otherwise_is_not_compared_on_latency(
     home: Home, change: tuple[str, str], started: dict[str, str], why: str
 ) -> None:
     text = _FILE.replace(*change)
-    run = home.store("r3", only(Load(split=0.0).table(), "v1"), text=text, recorded="v1", **started)
+    run = home.store("r3", only(Load(split=0.0).table(), "v1"), None, text, recorded="v1", **started)
     stored, _ = read_stored(run, None, home.experiment(), home.data)
     assert stored.incomparable is not None
     assert why in stored.incomparable

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from experiments.streams import ACCURACY, ERRORS, LATENCY, START, Load, chunks, spec
+from fairtrial.evidence.arrow import Tabular
 from fairtrial.evidence.stored import Beside
 from fairtrial.judge.evidence import Evidence
 from fairtrial.judge.machine import MARGIN, machine_gate
@@ -87,7 +88,7 @@ def test_levels_need_timings_and_stalls_do_not_move_them() -> None:
 # ---- whole runs
 
 
-def recorded(load: Load, arm: int) -> pa.Table:
+def recorded(load: Load, arm: int) -> Tabular:
     """What one of the arms answers when it is loaded alone."""
     table = load.table()
     name = ("v1", "v2")[arm]
