@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect, Entry, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal
@@ -47,16 +48,24 @@ def history_of(folder: RunFolder, journal: Journal) -> History:
         verdicts=_verdicts(entries),
         events=[event for entry in entries if (event := _event(entry)) is not None],
         manifest=folder.manifest.read_text(encoding="utf-8"),
-        reproduce=[
-            f"fairtrial run {source}",
-            f"fairtrial replay {folder.path}",
-            f"fairtrial judge {source} --data {folder.observations}",
-        ],
+        reproduce=list(_reproduce(source, folder, started.body)),
         versions=started.body["versions"],
         observations=folder.observations,
         load=_load_summary(folder.observations),
         shifts=[shift for entry in entries if (shift := _shift(entry)) is not None],
     )
+
+
+def _reproduce(source: str, folder: RunFolder, started: Mapping[str, Any]) -> Iterator[str]:
+    said = [f"--against {arm}={url}" for arm, url in started.get("against", {}).items()]
+    if "stored" in started:
+        said.append(f"--baseline-run {started['stored']['run']} --baseline-arm {started['stored']['arm']}")
+    if "budget" in started:
+        said.append(f"--budget {format_duration(started['budget'])}")
+    yield " ".join([f"fairtrial run {source}", *said])
+    yield f"fairtrial replay {folder.path}"
+    if not {"stored", "budget"} & started.keys():  # its observations alone, or its file, do not say it all
+        yield f"fairtrial judge {source} --data {folder.observations}"
 
 
 def _verdicts(entries: Sequence[Entry]) -> list[Verdict]:

@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from fairtrial.errors import UsageError
 from fairtrial.evidence.arrow import Tabular
-from fairtrial.evidence.sources import PartsFolder
+from fairtrial.evidence.sources import PartsFolder, read_part
+from fairtrial.evidence.stored import Beside
 from fairtrial.explanation.explain import Rows
 from fairtrial.history import history_of
 from fairtrial.journal.folder import RunFolder
@@ -32,11 +33,12 @@ def open_recorded(folder: RunFolder, journal: Journal) -> tuple[History, Rows]:
 
 
 def observations_of(folder: RunFolder) -> Tabular:
-    """Everything a run observed, in order of intended time."""
+    """Everything a run observed, in order of intended time, and what a stored baseline answered."""
     from fairtrial_loadtests.observation import SCHEMA
 
     batches = list(PartsFolder(folder.observations).batches())
-    return pa.Table.from_batches(batches) if batches else SCHEMA.empty_table()
+    observed = pa.Table.from_batches(batches) if batches else SCHEMA.empty_table()
+    return Beside(read_part(folder.stored))(observed) if folder.stored.is_file() else observed
 
 
 def _dataset(data: Path) -> Tabular | None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from fairtrial.controller.segments import labelled
-from fairtrial.evidence.sources import PartsFolder
+from fairtrial.controller.observed import Observed
 from fairtrial.journal.entries import Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal
@@ -73,8 +71,6 @@ class Replay:
 def replay(folder: RunFolder, journal: Journal, plan: Plan) -> Replay:
     """Judge the run's observations again. Raises UsageError if they cannot be read."""
     then = [entry.body["verdict"] for entry in journal.entries(Kind.LOOK)]
-    effects = cache(lambda: journal.entries(Kind.DONE, Kind.INTENDED))
-    observed = (labelled(batch, effects) for batch in PartsFolder(folder.observations).batches())
-    judged = judge_stream(plan.claims, observed)
+    judged = judge_stream(plan.claims, Observed(folder, journal).recorded())
     now = [verdict_to_dict(verdict) for judgement in judged for verdict in judgement.verdicts]
     return Replay(folder.id, then, now[: max(len(then), 1)])

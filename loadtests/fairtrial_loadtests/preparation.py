@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from fairtrial_loadtests.arrivals import WHOLE, Schedule, Share
 from fairtrial_loadtests.connection import Connections
+from fairtrial_loadtests.credentials import headers_for
 from fairtrial_loadtests.dataset import Dataset
 from fairtrial_loadtests.errors import BadLoadError
 from fairtrial_loadtests.load import Destination, Load
@@ -34,10 +36,19 @@ def prepare(plan: LoadPlan, data: Dataset, recorder: Recorder, share: Share = WH
 
     Raises UnreachableError if an address does not answer, BadLoadError if the data is not what a model takes.
     """
+    let_in = {
+        target.arm: replace(plan, headers=plan.headers | headers_for(target.arm)) for target in plan.targets
+    }
     encoders = {
         target.arm: encoder_for(
             target.arm,
-            read_metadata(target.arm, target.url, target.model, headers=plan.headers, timeout=plan.timeout),
+            read_metadata(
+                target.arm,
+                target.url,
+                target.model,
+                headers=let_in[target.arm].headers,
+                timeout=plan.timeout,
+            ),
             data,
         )
         for target in plan.targets
@@ -47,7 +58,10 @@ def prepare(plan: LoadPlan, data: Dataset, recorder: Recorder, share: Share = WH
         schedule_of(plan, data.rows, share),
         first_arrival=plan.first_arrival,
         arms=[
-            Destination(target.arm, *_address(plan, data, target.url, target.model, encoders[target.arm]))
+            Destination(
+                target.arm,
+                *_address(let_in[target.arm], data, target.url, target.model, encoders[target.arm]),
+            )
             for target in plan.targets
         ],
         split=_split(plan, data, split, encoders) if split else None,

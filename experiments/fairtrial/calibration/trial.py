@@ -34,6 +34,8 @@ Elapsed = Callable[[float], None]
 def against_itself(experiment: Experiment) -> Experiment:
     """The experiment with a copy of its baseline for a candidate. Raises UsageError where there is none."""
     spec = experiment.spec
+    if spec.elsewhere:
+        raise UsageError("calibrate serves the baseline twice: say its modelUri rather than a url")
     if spec.deployment is not None:
         raise UsageError("calibrate copies the baseline: say its modelUri rather than spec.deployment")
     fields = {name: value for name, value in spec.baseline if name != "name"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from fairtrial.cli.budget import budget_option
 from fairtrial.cli.output import as_json, output_option, print_json
 from fairtrial.console.diff import print_diff
 from fairtrial.console.fetching import fetching_told
@@ -17,6 +18,7 @@ from fairtrial.experiment.defaults import filled_in
 from fairtrial.experiment.quantities import format_duration, format_rate
 from fairtrial.experiment.reading import load
 from fairtrial.journal.entries import Effect
+from fairtrial.planning.budget import TAKEN_TO_BE_READY, bound_of, check_budget
 from fairtrial.planning.changes import changes
 from fairtrial.planning.claims import horizon
 from fairtrial.planning.models import Models
@@ -37,8 +39,9 @@ from fairtrial.planning.words import split_in_words
     type=click.Path(path_type=Path),
     help="A manifest, or the folder of a run: show what the first step would change of it.",
 )
+@budget_option
 @output_option
-def command(file: Path, data: Path | None, against: Path | None) -> None:
+def command(file: Path, data: Path | None, against: Path | None, budget: float | None) -> None:
     """Say what a run of FILE would deploy, send and judge, what it takes to decide, and every default.
 
     What it takes is computed for the stated power, by the run's own boundary: from recorded observations, or
@@ -47,14 +50,23 @@ def command(file: Path, data: Path | None, against: Path | None) -> None:
     experiment = load(file)
     with fetching_told() as fetching:
         plan = plan_of(experiment, Models(experiment.folder, fetching))
+    bound = None
+    if budget is not None:
+        check_budget(experiment, budget)
+        bound = bound_of(plan, budget, min(TAKEN_TO_BE_READY, budget / 2))
+        plan = bound.of(plan)
     needs = needs_of(plan.experiment, plan.claims, plan.steps, rows_of(plan.experiment), data)
     diff = changes(against, plan.at_step(0)[0]) if against is not None else None
     if as_json():
         of_diff = {} if diff is None else {"changes": {"against": str(against), "diff": diff}}
-        print_json({**_document(plan, needs), **of_diff})
+        of_budget = {} if bound is None else {"budget": asdict(bound)}
+        print_json({**_document(plan, needs), **of_diff, **of_budget})
         return
     for line in _lines(plan, needs):
         click.echo(line)
+    if bound is not None:
+        ready = format_duration(TAKEN_TO_BE_READY)
+        click.echo(f"\nbudget, if the arms are ready within {ready}\n  {bound.words}")
     if diff is not None:
         click.echo(f"\nchanges of {against}")
         if not diff:
@@ -66,8 +78,10 @@ def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
     spec = plan.experiment.spec
     yield f"experiment {plan.experiment.metadata.name}"
     yield ""
-    yield "deploys"
-    for predictor in plan.deployment.spec.predictors:
+    yield "deploys" if not plan.elsewhere else "deploys nothing"
+    for arm in (spec.baseline, *spec.candidates) if plan.elsewhere else ():
+        yield f"  {arm.name:12} runs at {arm.url}"
+    for predictor in plan.deployment.spec.predictors if not plan.elsewhere else ():
         node = predictor.graph
         yield f"  {predictor.name:12} {node.implementation} {node.modelUri}"
     bandit = spec.strategy.bandit
@@ -76,7 +90,7 @@ def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
         yield f"  {'bandit':12} begins with {split_in_words(plan.steps[0])}"
         by = f"by the chance to be best on {plan.reward}"
         yield f"  {'':12} anew every {often}, {by}, {bandit.floor}% at least"
-    for step in plan.steps if bandit is None else ():
+    for step in plan.steps if bandit is None and not plan.elsewhere else ():
         limits = (
             f", at least {format_duration(step.pause)} and {step.min_requests} requests" if step.pause else ""
         )

@@ -69,6 +69,8 @@ def command(
     experiment = load(file)
     with fetching_told() as fetching:
         plan = plan_of(experiment, Models(experiment.folder, fetching))
+    if plan.elsewhere:
+        raise UsageError(f"{file}: the arms run already, at a url each, so that nothing is applied")
     served = _at_step(plan, step) if after is None else _after(plan, after, candidate)
     manifests = manifests_of(*served, plane=plane, route=route, gateway=gateway)
     for note in manifests.notes:

@@ -7,11 +7,14 @@ from typing import Any
 
 import click
 
+from fairtrial.cli.against import addresses_of, against_option
+from fairtrial.cli.budget import budget_option
 from fairtrial.cli.cluster import cluster_of, cluster_options
 from fairtrial.cli.crew import crew_of, crew_options, let_token_be
 from fairtrial.cli.output import output_option
 from fairtrial.cli.outputs import outputs_options, remember_run
 from fairtrial.cli.signals import ending_on_signals
+from fairtrial.cli.stored import stored_options
 from fairtrial.cli.watching import console_for, outcome
 from fairtrial.console.fetching import fetching_told
 from fairtrial.controller.session import Options, start
@@ -25,6 +28,9 @@ from fairtrial.errors import ExitCode
 )
 @click.option("--keep-serving", is_flag=True, help="Go on serving the outcome until interrupted.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the split.  [default: a free one]")
+@budget_option
+@stored_options
+@against_option
 @crew_options
 @cluster_options
 @output_option
@@ -34,6 +40,11 @@ def command(
     runs_dir: Path | None,
     keep_serving: bool,
     port: int | None,
+    budget: float | None,
+    baseline_run: Path | None,
+    baseline_arm: str | None,
+    record: str | None,
+    against: tuple[str, ...],
     workers: int | None,
     expect_workers: int | None,
     bind: str | None,
@@ -54,9 +65,14 @@ def command(
         keep_serving,
         port,
         where,
+        budget=budget,
+        baseline_run=baseline_run,
+        baseline_arm=baseline_arm,
+        record=record,
+        against=addresses_of(against),
         crew=crew_of(workers, expect_workers, bind),
         began=remember_run,
     )
     with ending_on_signals(), fetching_told() as fetching:
         folder = start(file, options, console_for, fetching=fetching)
-    return outcome(folder)
+    return outcome(folder) if record is None else ExitCode.OK

@@ -48,11 +48,13 @@ class LoadSession:
         *,
         interrupt: Callable[[], None],
         incident: Callable[[str], None],
+        time_is_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self._factory = factory
         self._clock = clock
         self._interrupt = interrupt
         self._incident = incident
+        self._time_is_up = time_is_up
         self._load: Load | None = None
 
     def batches(self) -> Iterator[Tabular]:
@@ -70,6 +72,12 @@ class LoadSession:
             for sentence in self._load.incidents():
                 self._incident(sentence)
             self._interrupt()
+            if self._time_is_up() and not finished:
+                self._incident("the load was held up, and is ended where the budget wants it")
+                self._load.stop()
+                for path in self._load.poll():
+                    yield read_part(path)
+                return
             if not finished:
                 self._clock.sleep(_POLL_SECONDS)
                 continue

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fairtrial_graphs.backends.interface import Backend, NotReady
 from fairtrial_graphs.backends.local.backend import LocalBackend
+from fairtrial_graphs.backends.urls import Address, UrlBackend
+from fairtrial_loadtests.credentials import headers_for
+from fairtrial_loadtests.errors import BadLoadError
 from fairtrial_servers.launch import model_server
 
 from fairtrial.errors import NotReadyError, UsageError
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from fairtrial_graphs.backends.kubernetes.api import Api
     from fairtrial_graphs.backends.kubernetes.split import RouteName
 
+#: Seconds that a process on this machine may take to be ready.
+_PATIENCE = 60.0
 #: What brings requests to the arms; `none`: each arm's own Service alone.
 ClusterRoute = Literal["istio", "gateway-api", "none"]
 
@@ -54,13 +59,29 @@ def placed_in(started: Mapping[str, Any], *, take_over: bool) -> Cluster | None:
 
 @contextmanager
 def opened_backend(
-    cluster: Cluster | None, plan: Plan, folder: RunFolder, port: int | None
+    cluster: Cluster | None,
+    plan: Plan,
+    folder: RunFolder,
+    port: int | None,
+    patience: float | None = None,
 ) -> Generator[Backend]:
-    """The backend of a run. What it needs on this machine ends with the block. Raises NotReadyError."""
-    if cluster is None:
-        yield LocalBackend(folder.backend, plan.models.launcher(model_server), front_port=port)
+    """The backend of a run. What it needs on this machine ends with the block. Raises NotReadyError.
+
+    patience: seconds that the arms may take to be ready, if less than they have otherwise.
+    """
+    if plan.elsewhere:
+        yield _addressed(plan)
         return
-    with cluster_backend(cluster, folder.id) as backend:
+    if cluster is None:
+        yield LocalBackend(
+            folder.backend,
+            plan.models.launcher(model_server),
+            front_port=port,
+            ready_timeout=min(_PATIENCE, patience or _PATIENCE),
+        )
+        return
+    patient = replace(cluster, ready_timeout=min(cluster.ready_timeout, patience or cluster.ready_timeout))
+    with cluster_backend(patient, folder.id) as backend:
         yield backend
 
 
@@ -94,6 +115,17 @@ def cluster_backend(cluster: Cluster, holder: str) -> Generator[Backend]:
         )
     finally:
         observer.stop()
+
+
+def _addressed(plan: Plan) -> UrlBackend:
+    """Raises UsageError for headers in the environment that cannot be sent."""
+    spec = plan.experiment.spec
+    arms = {arm.name: Address.read(arm.url) for arm in (spec.baseline, *spec.candidates) if arm.url}
+    try:
+        headers = {name: headers_for(name) for name in arms}
+    except BadLoadError as error:
+        raise UsageError(str(error)) from error
+    return UrlBackend(arms, headers.__getitem__)
 
 
 def connected(cluster: Cluster) -> tuple[Api, str]:

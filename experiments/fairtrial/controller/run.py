@@ -13,21 +13,20 @@ from typing import Any
 
 from fairtrial_graphs.backends.interface import Backend, Interfered, NotReady, Route, Serving, Unsupported
 from fairtrial_graphs.seldon.types import SeldonDeployment
-from fairtrial_loadtests.parts import parts_from
 from fairtrial_loadtests.plan import LoadPlan
 from fairtrial_servers.errors import ServerError
 
 from fairtrial.clock import Clock
 from fairtrial.console.interface import Console
+from fairtrial.controller.budget import Budget
 from fairtrial.controller.effects import done, effect, is_done
 from fairtrial.controller.holding import HeldLooks, Holds, NoHolds
 from fairtrial.controller.live_sources import live_feed_of
 from fairtrial.controller.load_session import Load, LoadSession, StartableLoad
+from fairtrial.controller.observed import Observed
 from fairtrial.controller.progression import Position, Step
-from fairtrial.controller.segments import labelled
+from fairtrial.controller.reference import timed
 from fairtrial.errors import AbortedError, InterferedError, NotReadyError
-from fairtrial.evidence.arrow import Tabular
-from fairtrial.evidence.sources import read_part
 from fairtrial.experiment.live import Live
 from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect, Kind
@@ -61,10 +60,11 @@ class Controller:
         registry: Registry | None = None,
         holds: Holds | None = None,
         watched: Callable[[StartableLoad], StartableLoad] = lambda load: load,
+        budget: Budget | None = None,
     ) -> None:
         """registry: where a promotion is made known, if anywhere. holds: what keeps it from going forward.
 
-        watched: looks on as live traffic is read.
+        watched: looks on as live traffic is read. budget: bounds a run whose load was not bounded yet.
         """
         self._plan = plan
         self._registry = registry
@@ -75,9 +75,11 @@ class Controller:
         self._console = console
         self._clock = clock
         self._watched = watched
+        self._budget = budget
         self._holds = holds or NoHolds()
         self._held = HeldLooks(journal, self._holds.next_step)
         self._judging = StreamJudge(plan.claims)
+        self._observed = Observed(folder, journal, timed)
         self._position = Position()
         self._deployed = False
         self._outcome: tuple[Effect, str] | None = None
@@ -116,7 +118,7 @@ class Controller:
 
     def return_to_baseline(self) -> None:
         """What an aborted run leaves behind: the baseline, alone."""
-        self._act(Effect.ROLLBACK, self._plan.candidates[0])
+        self._act(self._plan.retreat, self._plan.candidates[0])
 
     def serve_outcome(self) -> Serving:
         """Serve what the verdict came to; nothing happens where it is being served."""
@@ -137,8 +139,8 @@ class Controller:
 
     def _catch_up(self) -> Verdict | None:
         """Judge what an earlier process recorded."""
-        for path in parts_from(self._folder.observations, 0):
-            final = self._take(self._judging.feed(self._labelled(read_part(path))))
+        for table in self._observed.recorded():
+            final = self._take(self._judging.feed(table))
             if final is not None:
                 return final
         return None
@@ -162,17 +164,25 @@ class Controller:
         if self._registry is not None:
             self._console.phase("asking whether the model registry answers")
             self._registry.check()
-        self._console.phase(
-            "bringing the arms to the cluster"
-            if self._backend.outlives_run
-            else "starting the model servers and the proxy"
-        )
-        with effect(self._journal, Effect.DEPLOY, **_told(step)):
+        self._console.phase(self._deploying)
+        with effect(self._journal, Effect.DEPLOY, **_told(step)) as details:
             serving = self._apply(self._plan.at_step(self._position.step))
+            if self._plan.stored is not None:
+                details["outcome"] = (
+                    f"{self._plan.alone} runs alone; the answers of {self._plan.baseline} are those of "
+                    f"{self._plan.stored.words}"
+                )
+            elif self._plan.elsewhere:
+                details["outcome"] = "; ".join(f"{arm} runs at {at.url}" for arm, at in serving.arms.items())
         self._deployed = True
-        self._say("deployed", f"{serving.url} serves {split_in_words(step)}")
+        self._say("deployed", details.get("outcome") or f"{serving.url} serves {split_in_words(step)}")
+        self._keep_within_budget()
         session = LoadSession(
-            lambda: self._next_load(serving), self._clock, interrupt=self._watch, incident=self._incident
+            lambda: self._next_load(serving),
+            self._clock,
+            interrupt=self._watch,
+            incident=self._incident,
+            time_is_up=self._time_is_up,
         )
         try:
             return self._judge_until_final(session)
@@ -181,11 +191,30 @@ class Controller:
             with effect(self._journal, Effect.STOP_LOAD):
                 session.stop()
 
+    def _keep_within_budget(self) -> None:
+        """Plan for the time that is left. Nothing has been judged yet. Raises NotReadyError."""
+        if self._budget is not None:
+            bound = self._budget.fixed(self._plan, self._journal)
+            self._plan = bound.of(self._plan)
+            self._judging = StreamJudge(self._plan.claims)
+            self._console.phase(bound.words)
+
+    def _time_is_up(self) -> bool:
+        return self._budget is not None and self._budget.is_over(self._plan)
+
+    @property
+    def _deploying(self) -> str:
+        if self._plan.elsewhere:
+            return "asking whether the arms answer; nothing is deployed"
+        if self._backend.outlives_run:
+            return "bringing the arms to the cluster"
+        return "starting the model servers and the proxy"
+
     def _judge_until_final(self, session: LoadSession) -> Verdict:
         live = self._plan.experiment.spec.traffic.live
         self._console.phase("sending requests" if live is None else "watching users' requests")
         for table in session.batches():
-            final = self._take(self._judging.feed(self._labelled(table)))
+            final = self._take(self._judging.feed(self._observed(table)))
             if final is not None:
                 return final
         final = self._take(self._judging.close())
@@ -200,7 +229,8 @@ class Controller:
         self._console.phase(self._plan.doing(what, candidate))
         outcome = self._plan.describe(what, candidate)
         with effect(self._journal, what, outcome=outcome):
-            self._apply(self._plan.after(what, self._position.step, candidate))
+            if self._plan.acts:
+                self._apply(self._plan.after(what, self._position.step, candidate))
             self._release()
         self._say(what.value, outcome)
 
@@ -291,9 +321,6 @@ class Controller:
                 return self._judging.outcome
         return None
 
-    def _labelled(self, observations: Tabular) -> Tabular:
-        return labelled(observations, lambda: self._journal.entries(Kind.DONE, Kind.INTENDED))
-
     def _record(self, verdict: Verdict) -> bool:
         """Journal a look; False if an earlier process had. Raises JournalError if it saw another verdict."""
         document = verdict_to_dict(verdict)
@@ -339,7 +366,7 @@ class Controller:
         live = self._plan.experiment.spec.traffic.live
         if live is not None:
             return self._next_feed(live, serving)
-        wanted = load_plan(self._plan.experiment, serving, self._folder)
+        wanted = load_plan(self._plan.experiment, serving, self._folder, alone=self._plan.alone)
         load = self._new_load(wanted)
         with effect(
             self._journal, Effect.LOAD, firstArrival=wanted.first_arrival, firstPart=wanted.first_part

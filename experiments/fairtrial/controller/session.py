@@ -6,9 +6,9 @@ import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,24 @@ from fairtrial_graphs.backends.interface import Backend, NotReady
 from fairtrial_graphs.seldon.text import render
 from fairtrial_loadtests.client import LoadProcess
 from fairtrial_loadtests.crew import ALONE, Crew
+from pyarrow import parquet
 
 from fairtrial.atomic import write_text
 from fairtrial.clock import Clock, SystemClock
 from fairtrial.console.interface import Console
 from fairtrial.controller.approval import ApprovalGate
+from fairtrial.controller.budget import bound_in, budget_of
 from fairtrial.controller.effects import effect, is_done
 from fairtrial.controller.load_pods import check_load_pods, load_pods
 from fairtrial.controller.placing import Cluster, check_fetchable, opened_backend, placed_in
 from fairtrial.controller.reachable import check_reachable
+from fairtrial.controller.recording import record
+from fairtrial.controller.reference import what
 from fairtrial.controller.run import Controller
+from fairtrial.controller.stored_runs import read_stored
 from fairtrial.errors import AbortedError, FairtrialError, NotReadyError, UsageError
+from fairtrial.evidence.arrow import Tabular
+from fairtrial.experiment.elsewhere import at_addresses
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import parse
 from fairtrial.followers.choose import followed
@@ -37,9 +44,11 @@ from fairtrial.journal.store import Journal
 from fairtrial.judge.document import verdict_to_dict
 from fairtrial.judge.verdict import Verdict
 from fairtrial.notify.choose import check_notifiers
+from fairtrial.planning.budget import bounded, check_budget
 from fairtrial.planning.load import check_measured
 from fairtrial.planning.models import Fetching, Models, models_named, models_of, recorded_in, silent
 from fairtrial.planning.plan import Plan, plan_of
+from fairtrial.planning.stored import Stored, check_stored
 from fairtrial.registry.choose import registry_of
 from fairtrial.report.page import render_report
 from fairtrial.versions import versions
@@ -57,6 +66,11 @@ class Options:
     port: int | None = None  # of the split on this machine; a free one unless said
     cluster: Cluster | None = None  # where the arms run, if not on this machine
     take_over: bool = False  # on a cluster: take what others hold, when a run is resumed
+    baseline_run: Path | None = None  # an earlier run, whose arm the baseline is; it is not deployed
+    baseline_arm: str | None = None  # which; the one that came out of it unless said
+    record: str | None = None  # load this arm alone, and judge nothing
+    budget: float | None = None  # seconds that the whole run may take
+    against: Mapping[str, str] = field(default_factory=dict[str, str])  # by arm, where it runs already
     crew: Crew = ALONE  # who sends the load; observations and verdict are the same whoever does
     relative_to: Path | None = None  # where relative paths of the file start; its own folder unless said
     began: Callable[[RunFolder], None] = lambda _: None  # told of a new run's folder once there is one
@@ -76,13 +90,23 @@ def start(
     Raises FairtrialError of every kind, and KeyboardInterrupt; the folder then says how far it came.
     """
     clock = clock or SystemClock()
+    began = clock.now()
     try:
         text = experiment.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {experiment}: {error.strerror}") from error
     where = options.relative_to or experiment.parent
-    parsed = parse(text, source=str(experiment), folder=where)
-    plan = plan_of(parsed, Models(parsed.folder, fetching))
+    at_hand = not options.against and options.baseline_run is None and options.record is None
+    parsed = _parsed(text, str(experiment), where, options.against, check_files=at_hand)
+    _check_placed(parsed, options)
+    if options.budget is not None:
+        check_budget(parsed, options.budget)
+        parsed = bounded(parsed, options.budget)
+    found = _stored(parsed, options)
+    stored, answers = found if found is not None else (None, None)
+    if stored is not None:
+        parsed = bounded(parsed, stored.seconds)
+    plan = plan_of(parsed, Models(parsed.folder, fetching), stored, options.record)
     check_measured(parsed)
     check_notifiers(parsed)
     if options.cluster is not None:
@@ -95,7 +119,10 @@ def start(
     folder = new_run(options.runs or experiment.parent / "runs", parsed.metadata.name, clock)
     options.began(folder)
     write_text(folder.experiment, text.decode())
-    write_text(folder.manifest, render(plan.at_step(0)[0]))
+    manifest = "# nothing was deployed\n" if plan.elsewhere else render(plan.at_step(0)[0])
+    write_text(folder.manifest, manifest)
+    if answers is not None:
+        parquet.write_table(answers, folder.stored)
     with folder.locked(), _journal(Journal.create(folder.journal, clock)) as journal:
         journal.append(
             Kind.STARTED,
@@ -107,10 +134,18 @@ def start(
                 "models": [model.as_json() for model in models],
                 "steps": [{"revision": s.revision, "weights": dict(s.weights)} for s in plan.steps],
                 "versions": versions(),
+                **({"stored": stored.as_json()} if stored is not None else {}),
+                **({"recorded": options.record} if options.record is not None else {}),
+                **({"reference": what()} if stored is not None or options.record is not None else {}),
+                **({"budget": options.budget} if options.budget is not None else {}),
+                **({"against": dict(options.against)} if options.against else {}),
                 **({"cluster": options.cluster.as_json()} if options.cluster else {}),
             },
         )
-        _run(plan, folder, journal, options, options.cluster, console, clock)
+        if options.record is not None:
+            _record(plan, folder, journal, options, console, clock)
+        else:
+            _run(plan, folder, journal, options, options.cluster, console, clock, began)
     return folder
 
 
@@ -140,7 +175,7 @@ def resume(
         else:
             check_load_pods(cluster, options.crew, plan.experiment)
         journal.append(Kind.RESUMED, {"versions": versions()})
-        _run(plan, folder, journal, options, cluster, console, clock)
+        _run(plan, folder, journal, options, cluster, console, clock, clock.now())
     return folder
 
 
@@ -150,20 +185,77 @@ def recorded_plan(folder: RunFolder, journal: Journal, fetching: Fetching = sile
     Its models must be the recorded ones when they are looked at; nothing is fetched before.
     """
     experiment, recorded = recorded_experiment(folder, journal)
+    if "recorded" in recorded:
+        raise UsageError(
+            f"run {folder.id} records {recorded['recorded']} and judges nothing; record it again"
+        )
+    stored = Stored.read(recorded["stored"]) if "stored" in recorded else None
+    if stored is not None:
+        experiment = bounded(experiment, stored.seconds)
     data = _data(experiment)
     if data is not None and _digest(data) != recorded["data"]:
         raise UsageError(
             f"{data} has changed since run {folder.id} began: its rows are not the ones recorded"
         )
-    return plan_of(experiment, Models(experiment.folder, fetching, recorded_in(recorded)))
+    plan = plan_of(experiment, Models(experiment.folder, fetching, recorded_in(recorded)), stored)
+    bound = bound_in(journal)
+    return bound.of(plan) if bound is not None else plan
 
 
 def recorded_experiment(folder: RunFolder, journal: Journal) -> tuple[Experiment, dict[str, Any]]:
     """The experiment of a run as it was when it began, and what the journal says of its start."""
     started = _started(folder, journal)
     where = Path(started["folder"])
-    experiment = parse(folder.experiment.read_bytes(), source=str(folder.experiment), folder=where)
-    return experiment, started
+    text, source = folder.experiment.read_bytes(), str(folder.experiment)
+    at_hand = not {"against", "stored", "recorded"} & started.keys()
+    return _parsed(text, source, where, started.get("against", {}), check_files=at_hand), started
+
+
+def _parsed(
+    text: bytes, source: str, folder: Path, against: Mapping[str, str], *, check_files: bool
+) -> Experiment:
+    """The experiment, with its arms where they run already.
+
+    check_files: whether all that it names must be here, and not just what is deployed.
+    """
+    experiment = parse(text, source=source, folder=folder, check_files=check_files)
+    return at_addresses(experiment, against)
+
+
+def _stored(experiment: Experiment, options: Options) -> tuple[Stored, Tabular] | None:
+    """The baseline of an earlier run, if the run has one. Raises UsageError."""
+    if options.baseline_run is None:
+        if options.baseline_arm is not None:
+            raise UsageError("--baseline-arm is of a --baseline-run; say which")
+        return None
+    check_stored(experiment)
+    data = _data(experiment)
+    assert data is not None, "a load test has data"
+    return read_stored(options.baseline_run, options.baseline_arm, experiment, _digest(data))
+
+
+def _check_placed(experiment: Experiment, options: Options) -> None:
+    """Raises UsageError for options about arms that this run deploys, where it deploys none."""
+    said = {
+        "--backend kubernetes": options.cluster is not None,
+        "--port": options.port is not None,
+        "--keep-serving": options.keep_serving,
+        "--record": options.record is not None,
+    }
+    one_arm = {"--baseline-run": options.baseline_run is not None, "--record": options.record is not None}
+    if all(one_arm.values()):
+        raise UsageError("--record judges nothing, and --baseline-run is judged by; say one of them")
+    for option in [option for option, is_said in one_arm.items() if is_said]:
+        if options.cluster is not None:
+            raise UsageError(f"{option} is for this machine, whose speed it takes down; leave --backend out")
+        names = [arm.name for arm in (experiment.spec.baseline, *experiment.spec.candidates)]
+        if options.record is not None and options.record not in names:
+            raise UsageError(f"--record {options.record}: no arm is called so; there are {', '.join(names)}")
+        if options.record is not None and (options.keep_serving or options.budget is not None):
+            raise UsageError("--record loads one arm to the end, and serves nothing afterwards")
+    if experiment.spec.elsewhere and any(said.values()):
+        option = next(name for name, is_said in said.items() if is_said)
+        raise UsageError(f"{option}: the arms run already, at addresses of their own; leave it out")
 
 
 def _started(folder: RunFolder, journal: Journal) -> dict[str, Any]:
@@ -181,9 +273,11 @@ def _run(
     cluster: Cluster | None,
     new_console: ConsoleFactory,
     clock: Clock,
+    began: float,
 ) -> None:
+    budget = budget_of(_started(folder, journal), journal, began, clock)
     with (
-        opened_backend(cluster, plan, folder, options.port) as backend,
+        opened_backend(cluster, plan, folder, options.port, options.budget) as backend,
         load_pods(cluster, options.crew, plan.experiment, folder),
         new_console(plan) as console,
         _followed(plan, folder, clock),
@@ -198,6 +292,7 @@ def _run(
             clock,
             registry_of(plan.experiment),
             ApprovalGate(plan.experiment.spec.approval, journal, clock.now, f"fairtrial approve {folder.id}"),
+            budget=budget,
         )
         with _closing(backend, journal, console):
             try:
@@ -216,6 +311,22 @@ def _run(
             console.final(verdict, folder.path)
             if options.keep_serving:
                 _serve_until_interrupted(controller, console)
+
+
+def _record(
+    plan: Plan,
+    folder: RunFolder,
+    journal: Journal,
+    options: Options,
+    new_console: ConsoleFactory,
+    clock: Clock,
+) -> None:
+    with (
+        opened_backend(None, plan, folder, options.port) as backend,
+        new_console(plan) as console,
+        _closing(backend, journal, console),
+    ):
+        record(plan, folder, journal, backend, options.crew, console, clock)
 
 
 def _return_to_baseline(controller: Controller, console: Console) -> None:

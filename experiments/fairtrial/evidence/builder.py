@@ -23,6 +23,7 @@ from fairtrial.evidence.pairs import Halves, PairJoin, Pairs
 from fairtrial.evidence.reading import Reading, read
 from fairtrial.evidence.rows import Entries
 from fairtrial.evidence.seen import SeenKeys
+from fairtrial.evidence.stored import REFERENCE
 from fairtrial.evidence.strata import Cells, StratumIndex
 from fairtrial.evidence.tables import CountTable, EventTable
 from fairtrial.evidence.tally import Tally
@@ -68,6 +69,7 @@ class EvidenceBuilder:
         paired = sum(metric.paired for metric in spec.metrics)
         self._joins = [PairJoin(paired) for _ in spec.candidates]
         self._tally = Tally(self._arms)
+        self._reference: list[float] = []
 
     def add(self, observations: Tabular) -> None:
         """Sum up a record batch or a table with the columns of an observation.
@@ -109,6 +111,7 @@ class EvidenceBuilder:
                 np.int64,
             ),
             excluded=excluded,
+            reference=tuple(self._reference),
             weaknesses=self._spec.weaknesses,
         )
         for sums in self._sums:
@@ -139,6 +142,7 @@ class EvidenceBuilder:
             self._units[segment] = self._units.get(segment, 0) + counts
         self._book.merge(other._book, place)
         self._tally.excluded.update(other._tally.excluded)
+        self._reference += other._reference
         self._ids.update(other._ids)
         self._unit_keys.update(other._unit_keys)
         for mine, theirs in zip(self._sums, other._sums, strict=True):
@@ -181,6 +185,8 @@ class EvidenceBuilder:
             timed = np.abs(time) < _LAST_TIME
             self.note(Exclusion.NO_TIME, int((~timed).sum()))
             batch, time = rows_where(batch, timed), time[timed]
+        if self._spec.stored is not None:
+            batch, time = self._without_reference(batch, time)
         arm = positions(batch, "arm", self._arms)
         if arm.size and arm.min() < 0:
             known = arm >= 0
@@ -195,6 +201,14 @@ class EvidenceBuilder:
                 batch, time, arm = rows_where(batch, fresh), time[fresh], arm[fresh]
             self._ids.release()
         return Chunk(batch, time, arm, self._cells(batch, time, arm))
+
+    def _without_reference(self, batch: RecordBatch, time: FloatArray) -> tuple[RecordBatch, FloatArray]:
+        """Timings of the machine are taken down, and are no requests."""
+        timing = positions(batch, "arm", (REFERENCE,)) == 0
+        if not timing.any():
+            return batch, time
+        self._reference += numbers(rows_where(batch, timing), "latency").values.tolist()
+        return rows_where(batch, ~timing), time[~timing]
 
     def _cells(self, batch: RecordBatch, time: FloatArray, arm: Index) -> Cells:
         """Where each row belongs; the split's assignments are counted on the way."""

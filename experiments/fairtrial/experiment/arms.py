@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
+from fairtrial_graphs.backends.urls import Address
 from fairtrial_servers.addresses import credentials_in, wrong_with
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -29,6 +30,16 @@ def _readable(raw: object) -> object:
     return raw
 
 
+def _address(raw: object) -> object:
+    if not isinstance(raw, str):
+        return raw
+    try:
+        Address.read(raw)
+    except ValueError as error:
+        raise PydanticCustomError("model_uri", "{wrong}", {"wrong": str(error)}) from error
+    return raw
+
+
 def _scalar(raw: object) -> object:
     if isinstance(raw, str | bool | int | float):
         return raw
@@ -39,6 +50,8 @@ def _scalar(raw: object) -> object:
 
 #: Where a model is, a path or an address; relative paths are relative to the experiment file's folder.
 ModelUri = Annotated[str, BeforeValidator(_readable)]
+#: Where an arm that somebody else runs answers the V2 protocol.
+ArmUrl = Annotated[str, BeforeValidator(_address)]
 Parameter = Annotated[str | bool | int | float, BeforeValidator(_scalar)]
 
 
@@ -76,13 +89,20 @@ class Arm(Part):
         default=None,
         description="Where the model is, a file or a folder with one model in it: a path relative to this "
         "file, or an address with file://, http(s)://, s3://, gs://, az://, abfs(s)://, wasb(s)://, "
-        "sql+<dialect>://, models:/ or runs:/. Required, unless spec.deployment says what runs.",
+        "sql+<dialect>://, models:/ or runs:/. Required, unless url or spec.deployment says what runs.",
         examples=[
             "models/v1",
             "file:///srv/models/wine-7.joblib",
             "s3://bucket/wine/7",
             "models:/wine@champion",
         ],
+    )
+    url: ArmUrl | None = Field(
+        default=None,
+        description="Instead of modelUri: where the arm runs already, as https://host or "
+        "https://host/v2/models/NAME. Load is sent there; nothing is deployed, promoted or rolled back. "
+        "Default: none, the arm is deployed.",
+        examples=["https://models.example/v2/models/wine"],
     )
     implementation: str | None = Field(
         default=None,

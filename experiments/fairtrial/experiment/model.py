@@ -12,6 +12,7 @@ from fairtrial.experiment.analysis import Abort, Analysis
 from fairtrial.experiment.approval import Approval
 from fairtrial.experiment.arms import Baseline, Candidate
 from fairtrial.experiment.base import DnsLabel, Mistake, Part, raise_mistakes
+from fairtrial.experiment.elsewhere import mistakes_elsewhere, mistakes_of_address
 from fairtrial.experiment.live_rules import (
     looked_at,
     mistakes_of_live,
@@ -120,6 +121,11 @@ class Spec(Part):
     )
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether the arms are run by somebody else, at addresses of their own."""
+        return self.baseline.url is not None
+
+    @property
     def scored(self) -> bool:
         """Whether any metric needs the right answers."""
         return any(metric.scored for metric in self.metrics)
@@ -151,6 +157,9 @@ class Spec(Part):
             if candidate.name in names:
                 found.append(((i, "name"), f'another arm is called "{candidate.name}" already'))
             names.append(candidate.name)
+            if "baseline" in info.data and (candidate.url is None) != (info.data["baseline"].url is None):
+                here = "url" if candidate.url is not None else "modelUri"
+                found.append(((i, here), "of the arms either all run already, at a url, or none does"))
         raise_mistakes(found)
         return candidates
 
@@ -167,7 +176,9 @@ class Spec(Part):
     def _reaches_all(cls, traffic: Traffic, info: ValidationInfo) -> Traffic:
         strategy = _strategy(info)
         alone = strategy.without_users if strategy is not None else None
-        if traffic.live is not None:
+        if "baseline" in info.data and info.data["baseline"].url is not None:
+            raise_mistakes(mistakes_elsewhere(traffic))
+        elif traffic.live is not None:
             if strategy is not None:
                 raise_mistakes(mistakes_of_live(strategy))
         elif alone is not None:
@@ -237,6 +248,8 @@ def _strategy(info: ValidationInfo) -> Strategy | None:
 
 def _of_arm(arm: Baseline | Candidate, deployment: str | None) -> list[Mistake]:
     if deployment is None:
+        if arm.url is not None:
+            return list(mistakes_of_address(arm))
         if arm.model_uri is None:
             return [(("modelUri",), f'required: where the model of "{arm.name}" is')]
         return []

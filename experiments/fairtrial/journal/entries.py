@@ -9,6 +9,8 @@ from typing import Any
 
 class Kind(StrEnum):
     STARTED = "started"  # the experiment as read, its digest, the judge's spec, versions
+    BOUND = "bound"  # how much load the budget leaves, fixed before anything was judged
+    TIMED = "timed"  # what the fixed computation took when a part of the observations had come
     INTENDED = "intended"  # an effect is about to be made
     DONE = "done"  # the effect is known to have happened
     LOOK = "look"  # the evidence was judged

@@ -43,6 +43,11 @@ class RunFolder:
         return self.path / "observations"
 
     @property
+    def stored(self) -> Path:
+        """What a baseline that is not deployed answered in an earlier run."""
+        return self.path / "baseline.parquet"
+
+    @property
     def verdict(self) -> Path:
         return self.path / "verdict.json"
 

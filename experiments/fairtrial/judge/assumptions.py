@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fairtrial.judge.geometry import claims_against, is_latency
+from fairtrial.judge.machine import MARGIN
 from fairtrial.judge.spec import JudgeSpec, Kind, Method, Spending
 from fairtrial.judge.wording import count, listed, metric_label, number, percent, seconds
 
 
 def assumptions(spec: JudgeSpec) -> tuple[str, ...]:
     """One sentence each; the stated rates and how they are kept come first."""
-    return (_rates(spec), *_shares(spec), _strata(spec), *_of_metrics(spec))
+    return (_rates(spec), *_shares(spec), _strata(spec), *_of_metrics(spec), *_of_stored(spec))
 
 
 def _rates(spec: JudgeSpec) -> str:
@@ -58,6 +59,18 @@ def _strata(spec: JudgeSpec) -> str:
     return (
         f"Arms are compared within segments of the split and time batches of {seconds(spec.batch_seconds)}."
     )
+
+
+def _of_stored(spec: JudgeSpec) -> Iterator[str]:
+    if spec.stored is None:
+        return
+    yield f"The baseline's answers are those of {spec.stored.run}, at another time."
+    if any(is_latency(metric) for metric in spec.metrics):
+        yield (
+            f"Latencies of the two runs differ by the machine no more than its speed does, and that by "
+            f"{percent(MARGIN)} at most, as the reference has to show; a regression may be so much "
+            f"larger than it seems."
+        )
 
 
 def _of_metrics(spec: JudgeSpec) -> Iterator[str]:

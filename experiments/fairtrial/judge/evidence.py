@@ -96,6 +96,8 @@ class Evidence:
     missing_halves: IntArray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     """[C, 2] pairs that lack the baseline's half, and the candidate's, long after the other came."""
     excluded: Counter[Excluded] = field(default_factory=Counter[Excluded])
+    reference: tuple[float, ...] = ()
+    """Seconds of the fixed computation that tells the machine's speed, in order of time."""
     weaknesses: tuple[str, ...] = ()
     """What makes the source weaker than single observations would be, a sentence each."""
 
@@ -169,6 +171,7 @@ def merge(first: Evidence, second: Evidence) -> Evidence:
         units=_both(first.units, second.units, _sum),
         missing_halves=_sum(first.missing_halves, second.missing_halves),
         excluded=first.excluded + second.excluded,
+        reference=(*first.reference, *second.reference),
         weaknesses=tuple(dict.fromkeys((*first.weaknesses, *second.weaknesses))),
     )
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from fairtrial.judge.evidence import Evidence, Excluded, Exclusion
+from fairtrial.judge.machine import machine_gate
 from fairtrial.judge.spec import JudgeSpec, MetricSpec
 from fairtrial.judge.verdict import Gate, SampleRatio
 from fairtrial.judge.wording import count, metric_label, number, percent, seconds
@@ -75,6 +76,9 @@ def gates(spec: JudgeSpec, evidence: Evidence, candidate: str, ratio: SampleRati
         made.append(_full_cycle(spec, evidence))
     if spec.last_segment is not None:
         made.append(_last_step(evidence, candidate, spec.last_segment))
+    machine = machine_gate(spec, evidence)
+    if machine is not None:
+        made.append(machine)
     broken = _broken_baseline(spec, evidence)
     return (*made, broken) if broken else tuple(made)
 

@@ -13,7 +13,7 @@ from fairtrial.judge.compare import compare
 from fairtrial.judge.decision import decide
 from fairtrial.judge.evidence import Evidence
 from fairtrial.judge.gates import gates, requests_of, sample_ratio
-from fairtrial.judge.geometry import check_spec, most_looks, reporting_buckets
+from fairtrial.judge.geometry import check_spec, is_latency, most_looks, reporting_buckets
 from fairtrial.judge.notes import notes
 from fairtrial.judge.reasons import reasons
 from fairtrial.judge.sentences import claim_sentence
@@ -24,6 +24,9 @@ from fairtrial.judge.wording import unit_of
 
 #: Version of the rules in this package. It changes whenever the same evidence may get another verdict.
 RULES = "1"
+
+#: Why a latency waits where the gate of the machine is closed, which says more.
+_OTHER_MACHINE = "latencies of the two runs cannot be compared now"
 
 
 def judge(
@@ -53,14 +56,15 @@ def _judge_candidate(
 ) -> tuple[State, Verdict]:
     ratio = sample_ratio(spec, evidence, candidate)
     checked = gates(spec, evidence, candidate, ratio)
-    waiting = next((gate.message for gate in checked if gate.name == "minimumData" and not gate.passed), None)
+    closed = {gate.name: gate.message for gate in checked if not gate.passed}
+    waiting = closed.get("minimumData")
     looks = tuple(
         look_at_metric(
             spec,
             state,
             compare(metric, evidence, candidate),
             candidate,
-            waiting=waiting,
+            waiting=waiting or (_OTHER_MACHINE if "sameMachine" in closed and is_latency(metric) else None),
             horizon=horizon,
         )
         for metric in spec.metrics

@@ -36,6 +36,8 @@ def reasons(case: Case, outcome: Outcome) -> tuple[str, ...]:
             sentences = [_horizon(case), *closed_gates, *still_open, *shown]
         case Cause.OPEN:
             sentences = [_progress(case)]
+    if outcome.cause in (Cause.SETTLED, Cause.HORIZON, Cause.NO_TRAFFIC) and case.spec.bound:
+        sentences.append(case.spec.bound)
     if outcome.cause is not Cause.OPEN:
         raw = (uncapped_sentence(look, case.baseline, case.candidate) for look in looks)
         sentences += [sentence for sentence in raw if sentence is not None]

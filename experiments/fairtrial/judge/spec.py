@@ -66,6 +66,15 @@ class MetricSpec:
 
 
 @dataclass(frozen=True)
+class StoredBaseline:
+    """The baseline's observations are of an earlier run."""
+
+    run: str  # what it is called
+    reference: tuple[float, ...] = ()  # seconds of the fixed computation during that run, in order of time
+    incomparable: str | None = None  # why its latencies cannot be compared, whatever the reference says
+
+
+@dataclass(frozen=True)
 class JudgeSpec:
     """`alpha` is each side's rate; section "How it decides" of the docs says how it is shared out."""
 
@@ -89,4 +98,6 @@ class JudgeSpec:
     last_segment: str | None = None  # no promotion before the candidate has answered in it
     sample_ratio_alpha: float = 0.001
     weaknesses: tuple[str, ...] = ()  # what every verdict says of where the observations come from
+    stored: StoredBaseline | None = None
+    bound: str = ""  # why the horizon is where it is, and what it shows; told where it settles nothing
     abort_error_rate: float | None = None  # a candidate's error rate that ends the run at once

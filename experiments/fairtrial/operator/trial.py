@@ -64,6 +64,8 @@ def _of_one_machine(experiment: Experiment) -> Iterator[str]:
     arms = [("spec.baseline", spec.baseline)]
     arms += [(f"spec.candidates.{i}", candidate) for i, candidate in enumerate(spec.candidates)]
     for path, arm in arms:
+        if arm.url is not None:
+            yield f"{path}.url: the operator tries arms that it deploys; `fairtrial run` sends load to others"
         if arm.model_uri is not None and not is_remote(arm.model_uri):
             yield (
                 f"{path}.modelUri: {arm.model_uri} is a file of one machine, which no cluster can fetch; "

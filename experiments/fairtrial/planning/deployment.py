@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from fairtrial_graphs.build import Arm, Autoscaling, build, with_local_uris
+from fairtrial_graphs.resource import Metadata
 from fairtrial_graphs.seldon.text import ManifestError, read
-from fairtrial_graphs.seldon.types import SeldonDeployment
+from fairtrial_graphs.seldon.types import DeploymentSpec, Node, Predictor, SeldonDeployment
 from fairtrial_servers.errors import ServerError
 from fairtrial_servers.formats import FORMATS
 from fairtrial_servers.safety.signatures import CERTIFICATES, PUBLIC_KEY, read_key
@@ -21,15 +22,21 @@ from fairtrial.experiment.model import Experiment
 from fairtrial.planning.models import Models
 
 
-def deployment_of(experiment: Experiment, models: Models) -> SeldonDeployment:
-    """Every arm as a predictor; a model is fetched where nothing else says its format.
+def deployment_of(
+    experiment: Experiment, models: Models, names: Collection[str] | None = None
+) -> SeldonDeployment:
+    """Every arm, or those of these names, as a predictor; a model is fetched where nothing else says
+    its format.
 
     Raises UsageError when a model or the manifest is not what it should be, and as `Models.at` does.
     """
     spec = experiment.spec
     if spec.deployment is not None:
         return _by_hand(experiment, spec.deployment)
-    return _built(experiment, models, (spec.baseline, *spec.candidates))
+    if spec.elsewhere:
+        return _elsewhere(experiment)
+    arms = (spec.baseline, *spec.candidates)
+    return _built(experiment, models, [arm for arm in arms if names is None or arm.name in names])
 
 
 def baseline_alone(experiment: Experiment, models: Models) -> SeldonDeployment:
@@ -44,6 +51,19 @@ def _built(experiment: Experiment, models: Models, arms: Sequence[Baseline | Can
     except ValueError as error:
         raise UsageError(f"what {experiment.metadata.name} would deploy: {error}") from error
     return with_local_uris(deployment, experiment.folder.absolute())
+
+
+def _elsewhere(experiment: Experiment) -> SeldonDeployment:
+    """Which arms there are. It is not applied: whoever runs them has."""
+    spec = experiment.spec
+    names = [spec.baseline.name, *(candidate.name for candidate in spec.candidates)]
+    return SeldonDeployment(
+        metadata=Metadata(name=experiment.metadata.name),
+        spec=DeploymentSpec(
+            protocol="v2",
+            predictors=[Predictor(name=name, graph=Node(name=name, type="MODEL")) for name in names],
+        ),
+    )
 
 
 def _arm(experiment: Experiment, models: Models, name: str, arm: ExperimentArm) -> Arm:

@@ -27,16 +27,27 @@ def check_measured(experiment: Experiment) -> None:
                 )
 
 
-def load_plan(experiment: Experiment, serving: Serving, folder: RunFolder) -> LoadPlan:
-    """The whole load, to be begun at the first arrival that is not recorded."""
+def load_plan(
+    experiment: Experiment, serving: Serving, folder: RunFolder, *, alone: str | None = None
+) -> LoadPlan:
+    """The whole load, to be begun at the first arrival that is not recorded.
+
+    alone: the one arm that it is sent to; all of them unless said.
+    """
     spec = experiment.spec
     load = spec.traffic.driven
-    arms = [spec.baseline.name, *(candidate.name for candidate in spec.candidates)]
+    arms = (
+        [alone]
+        if alone is not None
+        else [spec.baseline.name, *(candidate.name for candidate in spec.candidates)]
+    )
     first_arrival, first_part = next_arrival(folder.observations)
     requests = load.requests
     return LoadPlan(
         targets=tuple(Target(name, serving.arms[name].url, serving.arms[name].model) for name in arms),
-        split=Split(
+        split=None
+        if spec.elsewhere or alone is not None
+        else Split(
             serving.url,
             experiment.metadata.name if serving.names_model else "",
             load.split_share if load.paired else 1.0,

@@ -13,6 +13,7 @@ from fairtrial_graphs.seldon.types import SeldonDeployment
 from fairtrial.controller.allocation import reallocate
 from fairtrial.controller.progression import Position, Step, advance
 from fairtrial.errors import UsageError
+from fairtrial.experiment.elsewhere import directly
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect
@@ -23,6 +24,7 @@ from fairtrial.planning.data import count_distinct, count_rows
 from fairtrial.planning.deployment import deployment_of
 from fairtrial.planning.models import Models
 from fairtrial.planning.steps import steps_of
+from fairtrial.planning.stored import Stored, with_stored
 
 _ON_INCONCLUSIVE = {"rollback": Effect.ROLLBACK, "promote": Effect.PROMOTE, "hold": Effect.HOLD}
 
@@ -34,6 +36,8 @@ class Plan:
     steps: tuple[Step, ...]
     claims: JudgeSpec
     models: Models
+    stored: Stored | None = None  # what the baseline answered in an earlier run; it is not deployed
+    alone: str | None = None  # the one arm that is deployed
 
     @property
     def baseline(self) -> str:
@@ -43,9 +47,21 @@ class Plan:
     def candidates(self) -> tuple[str, ...]:
         return tuple(candidate.name for candidate in self.experiment.spec.candidates)
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the arms are somebody else's: nothing is deployed, and nothing of theirs is changed."""
+        return self.experiment.spec.elsewhere
+
+    @property
+    def acts(self) -> bool:
+        """Whether a verdict changes what is served."""
+        return not self.elsewhere and self.stored is None
+
     def at_step(self, number: int) -> tuple[SeldonDeployment, Route]:
         """What is to be served during a step."""
         step = self.steps[number]
+        if self.alone is not None:
+            return with_weights(self.deployment, {self.alone: 100}), self._route(step.revision)
         deployment, weights = self.deployment, dict(step.weights)
         if step.shadow is not None:
             deployment = with_shadow(deployment, step.shadow.arm, step.shadow.percent)
@@ -96,22 +112,36 @@ class Plan:
 
     def action(self, decision: Decision) -> Effect:
         """What a final decision calls for."""
+        if self.elsewhere:
+            return Effect.HOLD
         if decision is Decision.PROMOTE:
             return Effect.PROMOTE
         if decision is Decision.ROLLBACK:
-            return Effect.ROLLBACK
-        return _ON_INCONCLUSIVE[self.experiment.spec.on_inconclusive]
+            action = Effect.ROLLBACK
+        else:
+            action = _ON_INCONCLUSIVE[self.experiment.spec.on_inconclusive]
+        return self.retreat if action is Effect.ROLLBACK else action
+
+    @property
+    def retreat(self) -> Effect:
+        """What is done where nothing is promoted."""
+        return Effect.ROLLBACK if self.acts else Effect.HOLD
 
     def doing(self, action: Effect, candidate: str) -> str:
         """What is being done, in words."""
         if action is Effect.HOLD:
-            return "leaving the split as it is"
+            return "leaving the split as it is" if self.acts else "leaving everything as it is"
         if action is Effect.SWITCH:
             return f"switching to {candidate}"
         return f"promoting {candidate}" if action is Effect.PROMOTE else f"returning to {self.baseline}"
 
     def describe(self, action: Effect, candidate: str) -> str:
         """What it means for users once it is done, in words."""
+        if action is Effect.HOLD and self.elsewhere:
+            return "the arms are run elsewhere: nothing is promoted there, and nothing rolled back"
+        if self.stored is not None:
+            taken = "is" if action is Effect.PROMOTE else "is not"
+            return f"{candidate}, which alone was deployed, {taken} taken in place of {self.baseline}"
         if action is Effect.HOLD:
             return "the split stays as it is"
         if action is Effect.SWITCH:
@@ -149,19 +179,29 @@ def _users_of(experiment: Experiment) -> int | None:
     return count_distinct(experiment.folder / load_test.requests.data, load_test.requests.unit)
 
 
-def plan_of(experiment: Experiment, models: Models | None = None) -> Plan:
-    """A model that is elsewhere is fetched where its format is not said.
+def plan_of(
+    experiment: Experiment,
+    models: Models | None = None,
+    stored: Stored | None = None,
+    alone: str | None = None,
+) -> Plan:
+    """stored: what the baseline answered in an earlier run, in place of its deployment. alone: the one arm
+    that is deployed. A model that is elsewhere is fetched where its format is not said.
 
     Raises UsageError when a model, the manifest or the data cannot be found or read, NotReadyError when
     what a model is fetched from does not answer, UnsafeModelError.
     """
     models = models or Models(experiment.folder)
+    if stored is not None:
+        alone = experiment.spec.candidates[0].name
+    if experiment.spec.elsewhere or alone is not None:
+        experiment = directly(experiment)
     steps = steps_of(experiment)
     claims = claims_of(experiment, steps, rows_of(experiment), _users_of(experiment))
-    deployment = deployment_of(experiment, models)
-    for arm in (
-        claims.baseline,
-        *claims.candidates,
-    ):  # who answers is the strategy's to say, as the weights are
+    if stored is not None:
+        claims = with_stored(claims, stored)
+    deployed = (claims.baseline, *claims.candidates) if alone is None else (alone,)
+    deployment = deployment_of(experiment, models, deployed)
+    for arm in deployed:  # who answers is the strategy's to say, as the weights are
         deployment = answering(deployment, arm)
-    return Plan(experiment, deployment, steps, claims, models)
+    return Plan(experiment, deployment, steps, claims, models, stored, alone)
