@@ -75,7 +75,7 @@ class SageMakerGroup(Part):
         "that is approved. Default: champion.",
         examples=["champion"],
     )
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")] | None = Field(
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$")] | None = Field(
         default=None,
         description="AWS's region. Default: that of the environment, or of the profile.",
         examples=["eu-central-1"],

@@ -116,7 +116,7 @@ _PATTERNS = {
     r"^[A-Za-z][A-Za-z0-9_.-]*$": "a name of letters, digits, dots, dashes and underscores",
     r"^[A-Za-z][A-Za-z0-9_-]*$": "a name of letters, digits, dashes and underscores",
     r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$": "at most 63 letters, digits, and dashes between them",
-    r"^[a-z]{2}(-[a-z]+)+-[0-9]+$": "a region such as eu-central-1",
+    r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$": "a region such as eu-central-1",
     r"^[a-z0-9_-]{1,63}$": "at most 63 lower-case letters, digits, dashes and underscores",
     r"^[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]$": "a name of letters, digits and dashes between them",
     r"^[a-z0-9][a-z0-9.:-]*$": "the id of a project, such as wines-42",

@@ -53,7 +53,8 @@ class Registry(Protocol):
         """Make these files a version, unless this run has made one already, and move the alias to it.
 
         The alias is the one that the section of the file names. artifacts: the model's file or folder.
-        run: id of the run, by which its version is found again.
+        run: id of the run, by which its version is found again. Raises UsageError where the section does not
+        say where files are put.
         """
         ...
 

@@ -101,21 +101,25 @@ class MlflowRegistry:
             return f"runs:/{holder}/{below}"
 
     @cached_property
-    def _registry(self) -> str:
-        """The address of the registry, which on Databricks is another than that of runs."""
+    def _address(self) -> str:
         import mlflow
 
+        return self._uri or mlflow.get_tracking_uri()
+
+    @cached_property
+    def _registry(self) -> str:
+        """The address of the registry, which on Databricks is another than that of runs."""
         own = None if self._uri else os.environ.get("MLFLOW_REGISTRY_URI")
-        return own or registry_uri(self._uri or mlflow.get_tracking_uri(), self._model)
+        return own or registry_uri(self._address, self._model)
 
     @cached_property
     def _client(self) -> MlflowClient:
-        if lacks_plugin(self._uri or ""):
+        if lacks_plugin(self._address):
             raise NotReadyError(
                 f"the MLflow registry at {place(self._uri)} is Azure ML's, and its plugin for MLflow is not "
                 f"installed: pip install azureml-mlflow"
             )
-        return mlflow_client(self._uri and tracking_uri(self._uri), self._registry)
+        return mlflow_client(tracking_uri(self._address), self._registry)
 
     def _got(self, version: str) -> ModelVersion:
         with _absent_is_none():
@@ -222,10 +226,10 @@ class MlflowRegistry:
         try:
             yield
         except (MlflowException, OSError) as error:
-            why = said(error, self._uri or "").split(". ")[0].rstrip(".")
+            why = said(error, self._address).split(". ")[0].rstrip(".")
             raise NotReadyError(
                 f"the MLflow registry at {place(self._uri)} cannot be {doing} {self._model}: {why}; "
-                f"{advice(self._uri or '')}"
+                f"{advice(self._address)}"
             ) from None
 
 

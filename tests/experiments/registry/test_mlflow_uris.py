@@ -97,9 +97,12 @@ def test_databricks_without_credentials_is_told_in_a_sentence(uri: str):
     assert str(told.value).count(". ") == 0
 
 
-def test_azure_ml_without_its_plugin_is_told_in_a_sentence():
+@pytest.mark.parametrize("where", ["file", "environment"])
+def test_azure_ml_without_its_plugin_is_told_in_a_sentence(where: str, monkeypatch: pytest.MonkeyPatch):
+    if where == "environment":
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", AZURE)
     with pytest.raises(NotReadyError) as told:
-        MlflowRegistry("wine", "champion", AZURE).check()
+        MlflowRegistry("wine", "champion", AZURE if where == "file" else None).check()
     assert str(told.value).endswith("its plugin for MLflow is not installed: pip install azureml-mlflow")
 
 
