@@ -16,8 +16,11 @@ from cluster.client import Client, Object
 from cluster.control_plane import ControlPlane
 from cluster.operator.scripted import Source, feeds
 from cluster.seldon_operator import ISTIO, Health, SeldonOperator, weights_of
+from experiments.registry.conftest import mlflow_server
 from fairtrial.experiment.crd import crd
 from fairtrial.operator.serving import Options, serve
+
+__all__ = ["mlflow_server"]  # a fixture of another package
 
 EXPERIMENT = ("fairtrial.dev/v1alpha1", "Experiment")
 

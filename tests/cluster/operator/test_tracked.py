@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from cluster.operator.conftest import Cluster, Start
 from cluster.operator.scripted import GOOD
-from experiments.registry.conftest import mlflow_server
 from mlflow import MlflowClient
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]  # MLflow takes half a minute to start

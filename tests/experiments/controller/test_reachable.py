@@ -52,9 +52,7 @@ def test_outside_of_the_cluster_the_missing_addresses_are_told(cluster: Cluster,
         (Cluster(), True),
     ],
 )
-def test_nothing_is_missing_where_all_is_said_or_nothing_is_sent_from_here(
-    cluster: Cluster, live: bool
-):
+def test_nothing_is_missing_where_all_is_said_or_nothing_is_sent_from_here(cluster: Cluster, live: bool):
     traffic = {"live": {"source": "requestLog", "collector": "http://c:8080", "expectedRate": "5/s"}}
     check_reachable(cluster, experiment(**(traffic if live else {})), lambda _: False)
 
