@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 
 from fairtrial.cli.failure import bug_in_words
 from fairtrial.cli.options import together
+from fairtrial.clock import SystemClock
 from fairtrial.errors import ExitCode, FairtrialError, UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fairtrial.outputs.interface import Output
     from fairtrial.outputs.outcome import Outcome
 
+_now = SystemClock().now
 _F = TypeVar("_F", bound=Callable[..., Any])
 _KEY = "fairtrial.outputs"
 _FILE = click.Path(path_type=Path)
@@ -36,7 +37,7 @@ class _Known:
     """What the verb is about, as far as it has come."""
 
     file: Path | None  # the experiment, if it takes one
-    began: float = field(default_factory=time.time)  # seconds since the epoch
+    began: float = field(default_factory=_now)  # seconds since the epoch
     folder: RunFolder | None = None
     verdict: Verdict | None = None
 
@@ -53,7 +54,8 @@ def outputs_options(callback: _F) -> _F:
         context = click.get_current_context()
         known = context.meta[_KEY] = _Known(context.params.get("file"))
         wanted = [path.resolve() for path in (junit, summary) if path is not None]
-        _check(wanted)
+        read = {each.resolve() for each in kwargs.values() if isinstance(each, Path)}
+        _check(wanted, read)
         write = functools.partial(_write, junit, summary, known) if wanted else _nothing
         try:
             code = callback(*args, **kwargs)
@@ -97,11 +99,16 @@ def _known() -> _Known:
     return known
 
 
-def _check(files: list[Path]) -> None:
-    """Before anything begins: nothing of an earlier run is left, and each file can be written."""
+def _check(files: list[Path], others: set[Path]) -> None:
+    """Before anything begins: nothing of an earlier run is left, and each file can be written.
+
+    others: files and folders that the verb is about; a slip must not cost somebody an experiment.
+    """
     if len(set(files)) < len(files):
         raise UsageError(f"--junit and --summary are two files, not both {files[0]}")
     for path in files:
+        if path in others:
+            raise UsageError(f"cannot write {path}: the command is about that file itself")
         if path.exists() and not path.is_file():
             raise UsageError(f"cannot write {path}: it is no file")
         try:
@@ -143,7 +150,7 @@ def _outcome(known: _Known, code: ExitCode | None, error: str | None) -> Outcome
     from fairtrial.outputs.gathering import name_in, of_run, of_verdict
     from fairtrial.outputs.outcome import Outcome
 
-    outcome = Outcome(name_in(known.file), code, known.began, time.time() - known.began, error)
+    outcome = Outcome(name_in(known.file), code, known.began, _now() - known.began, error)
     if known.folder is not None:
         return of_run(outcome, known.folder)
     return outcome if known.verdict is None else of_verdict(outcome, known.verdict)
