@@ -1,6 +1,6 @@
 """How often the gate of a stored baseline is wrong about the machine: `uv run python benchmarks/machines.py`.
 
-Timings of the reference are simulated: 240 of each run, a log-normal autoregression with a stall now and then.
+Timings of the reference are simulated: 240 of each run, a log-normal autoregression with a stall at times.
 Each row is one true ratio of speeds, now over then, judged once at the end of the run.
 """
 

@@ -14,7 +14,7 @@ from fairtrial.cli.crew import crew_of, crew_options, let_token_be
 from fairtrial.cli.output import output_option
 from fairtrial.cli.outputs import outputs_options, remember_run
 from fairtrial.cli.signals import ending_on_signals
-from fairtrial.cli.stored import stored_options
+from fairtrial.cli.stored import recorded, stored_options
 from fairtrial.cli.watching import console_for, outcome
 from fairtrial.console.fetching import fetching_told
 from fairtrial.controller.session import Options, start
@@ -75,4 +75,4 @@ def command(
     )
     with ending_on_signals(), fetching_told() as fetching:
         folder = start(file, options, console_for, fetching=fetching)
-    return outcome(folder) if record is None else ExitCode.OK
+    return outcome(folder) if record is None else recorded(folder, record)

@@ -7,6 +7,9 @@ from pathlib import Path
 import click
 
 from fairtrial.cli.options import together
+from fairtrial.cli.output import as_json, print_json
+from fairtrial.errors import ExitCode
+from fairtrial.journal.folder import RunFolder
 
 stored_options = together(
     click.option(
@@ -27,3 +30,10 @@ stored_options = together(
         help="Load this arm alone, to the end, and judge nothing: a --baseline-run for later runs.",
     ),
 )
+
+
+def recorded(folder: RunFolder, arm: str) -> ExitCode:
+    """Print where a recording is, if a document was asked for."""
+    if as_json():
+        print_json({"run": folder.id, "folder": str(folder.path), "recorded": arm})
+    return ExitCode.OK

@@ -22,6 +22,7 @@ from fairtrial.atomic import write_text
 from fairtrial.clock import Clock, SystemClock
 from fairtrial.console.interface import Console
 from fairtrial.controller.approval import ApprovalGate
+from fairtrial.controller.asked import check_asked, stored_baseline
 from fairtrial.controller.budget import bound_in, budget_of
 from fairtrial.controller.effects import effect, is_done
 from fairtrial.controller.load_pods import check_load_pods, load_pods
@@ -30,9 +31,7 @@ from fairtrial.controller.reachable import check_reachable
 from fairtrial.controller.recording import record
 from fairtrial.controller.reference import what
 from fairtrial.controller.run import Controller
-from fairtrial.controller.stored_runs import read_stored
 from fairtrial.errors import AbortedError, FairtrialError, NotReadyError, UsageError
-from fairtrial.evidence.arrow import Tabular
 from fairtrial.experiment.elsewhere import at_addresses
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import parse
@@ -48,7 +47,7 @@ from fairtrial.planning.budget import bounded, check_budget
 from fairtrial.planning.load import check_measured
 from fairtrial.planning.models import Fetching, Models, models_named, models_of, recorded_in, silent
 from fairtrial.planning.plan import Plan, plan_of
-from fairtrial.planning.stored import Stored, check_stored
+from fairtrial.planning.stored import Stored
 from fairtrial.registry.choose import registry_of
 from fairtrial.report.page import render_report
 from fairtrial.versions import versions
@@ -98,11 +97,11 @@ def start(
     where = options.relative_to or experiment.parent
     at_hand = not options.against and options.baseline_run is None and options.record is None
     parsed = _parsed(text, str(experiment), where, options.against, check_files=at_hand)
-    _check_placed(parsed, options)
+    check_asked(parsed, options)
     if options.budget is not None:
         check_budget(parsed, options.budget)
         parsed = bounded(parsed, options.budget)
-    found = _stored(parsed, options)
+    found = stored_baseline(parsed, options, _digest)
     stored, answers = found if found is not None else (None, None)
     if stored is not None:
         parsed = bounded(parsed, stored.seconds)
@@ -220,42 +219,6 @@ def _parsed(
     """
     experiment = parse(text, source=source, folder=folder, check_files=check_files)
     return at_addresses(experiment, against)
-
-
-def _stored(experiment: Experiment, options: Options) -> tuple[Stored, Tabular] | None:
-    """The baseline of an earlier run, if the run has one. Raises UsageError."""
-    if options.baseline_run is None:
-        if options.baseline_arm is not None:
-            raise UsageError("--baseline-arm is of a --baseline-run; say which")
-        return None
-    check_stored(experiment)
-    data = _data(experiment)
-    assert data is not None, "a load test has data"
-    return read_stored(options.baseline_run, options.baseline_arm, experiment, _digest(data))
-
-
-def _check_placed(experiment: Experiment, options: Options) -> None:
-    """Raises UsageError for options about arms that this run deploys, where it deploys none."""
-    said = {
-        "--backend kubernetes": options.cluster is not None,
-        "--port": options.port is not None,
-        "--keep-serving": options.keep_serving,
-        "--record": options.record is not None,
-    }
-    one_arm = {"--baseline-run": options.baseline_run is not None, "--record": options.record is not None}
-    if all(one_arm.values()):
-        raise UsageError("--record judges nothing, and --baseline-run is judged by; say one of them")
-    for option in [option for option, is_said in one_arm.items() if is_said]:
-        if options.cluster is not None:
-            raise UsageError(f"{option} is for this machine, whose speed it takes down; leave --backend out")
-        names = [arm.name for arm in (experiment.spec.baseline, *experiment.spec.candidates)]
-        if options.record is not None and options.record not in names:
-            raise UsageError(f"--record {options.record}: no arm is called so; there are {', '.join(names)}")
-        if options.record is not None and (options.keep_serving or options.budget is not None):
-            raise UsageError("--record loads one arm to the end, and serves nothing afterwards")
-    if experiment.spec.elsewhere and any(said.values()):
-        option = next(name for name, is_said in said.items() if is_said)
-        raise UsageError(f"{option}: the arms run already, at addresses of their own; leave it out")
 
 
 def _started(folder: RunFolder, journal: Journal) -> dict[str, Any]:

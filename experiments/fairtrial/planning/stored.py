@@ -39,17 +39,15 @@ class Stored:
         return f"the stored run {self.run}"
 
 
-def check_stored(experiment: Experiment) -> None:
-    """Raises UsageError for what no stored baseline can be compared on."""
+def check_alone(experiment: Experiment, option: str) -> None:
+    """Raises UsageError for an experiment of which no arm can be deployed and loaded by itself."""
     spec = experiment.spec
     if spec.elsewhere or spec.traffic.live is not None or not spec.traffic.paired:
-        raise UsageError(
-            "--baseline-run: the candidate is deployed here, and sent a load test of replayed rows"
-        )
-    if len(spec.candidates) > 1:
-        raise UsageError("--baseline-run: one candidate at a time is loaded alone, as the baseline was")
+        raise UsageError(f"{option}: one arm is deployed here, and sent a load test of replayed rows")
     if spec.deployment is not None:
-        raise UsageError("--baseline-run: say the candidate's modelUri rather than spec.deployment")
+        raise UsageError(f"{option}: say the arm's modelUri rather than spec.deployment")
+    if option == "--baseline-run" and len(spec.candidates) > 1:
+        raise UsageError(f"{option}: one candidate at a time is loaded alone, as the baseline was")
 
 
 def with_stored(claims: JudgeSpec, stored: Stored) -> JudgeSpec:

@@ -1,0 +1,63 @@
+"""Whether what is asked of a run goes together: where its arms are, and which of them are deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fairtrial.controller.stored_runs import read_stored
+from fairtrial.errors import UsageError
+from fairtrial.evidence.arrow import Tabular
+from fairtrial.experiment.model import Experiment
+from fairtrial.planning.stored import Stored, check_alone
+
+if TYPE_CHECKING:
+    from fairtrial.controller.session import Options
+
+
+def check_asked(experiment: Experiment, options: Options) -> None:
+    """Raises UsageError for options about arms that this run does not deploy, or does not judge."""
+    if experiment.spec.elsewhere:
+        _check_elsewhere(options)
+    if options.baseline_arm is not None and options.baseline_run is None:
+        raise UsageError("--baseline-arm is of a --baseline-run; say which")
+    if options.baseline_run is not None and options.record is not None:
+        raise UsageError("--record judges nothing, and --baseline-run is judged by; say one of them")
+    for option, said in (("--baseline-run", options.baseline_run), ("--record", options.record)):
+        if said is not None:
+            check_alone(experiment, option)
+            if options.cluster is not None:
+                raise UsageError(
+                    f"{option} is for this machine, whose speed it takes down; leave --backend out"
+                )
+    if options.record is not None:
+        _check_recorded(experiment, options.record, options)
+
+
+def stored_baseline(
+    experiment: Experiment, options: Options, digest: Callable[[Path], str]
+) -> tuple[Stored, Tabular] | None:
+    """The baseline of an earlier run, if the run has one. digest: of a file. Raises UsageError."""
+    if options.baseline_run is None:
+        return None
+    data = experiment.folder / experiment.spec.traffic.driven.requests.data
+    return read_stored(options.baseline_run, options.baseline_arm, experiment, digest(data))
+
+
+def _check_elsewhere(options: Options) -> None:
+    said = {
+        "--backend kubernetes": options.cluster is not None,
+        "--port": options.port is not None,
+        "--keep-serving": options.keep_serving,
+    }
+    for option in [option for option, is_said in said.items() if is_said]:
+        raise UsageError(f"{option}: the arms run already, at addresses of their own; leave it out")
+
+
+def _check_recorded(experiment: Experiment, arm: str, options: Options) -> None:
+    names = [each.name for each in (experiment.spec.baseline, *experiment.spec.candidates)]
+    if arm not in names:
+        raise UsageError(f"--record {arm}: no arm is called so; there are {', '.join(names)}")
+    if options.keep_serving or options.budget is not None:
+        raise UsageError("--record loads one arm to the end, and serves nothing afterwards")
