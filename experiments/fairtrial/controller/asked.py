@@ -20,6 +20,12 @@ def check_asked(experiment: Experiment, options: Options) -> None:
     """Raises UsageError for options about arms that this run does not deploy, or does not judge."""
     if experiment.spec.elsewhere:
         _check_elsewhere(options)
+    elif options.cluster is None:
+        for arm in (experiment.spec.baseline, *experiment.spec.candidates):
+            if arm.image is not None:
+                raise UsageError(
+                    f"{arm.name} is an image, which a cluster runs: add --backend kubernetes, or say modelUri"
+                )
     if options.baseline_arm is not None and options.baseline_run is None:
         raise UsageError("--baseline-arm is of a --baseline-run; say which")
     if options.baseline_run is not None and options.record is not None:

@@ -15,7 +15,7 @@ from fairtrial.delivery.anchoring import anchor
 from fairtrial.delivery.images import pushed
 from fairtrial.delivery.inbox import Taken
 from fairtrial.delivery.ledger import Action, Entry
-from fairtrial.delivery.means import Means
+from fairtrial.delivery.means import IMAGE_TAG, Means
 from fairtrial.delivery.pinning import arm_of, load_template
 from fairtrial.delivery.safety import examine
 from fairtrial.delivery.steps import Steps
@@ -60,7 +60,7 @@ class Course:
         self._evidence |= image
         if chosen.champion is None:
             return self._promote(chosen, "there was none in service to compare it with", None)
-        trial = self._tried(chosen, chosen.champion)
+        trial = self._tried(chosen.champion)
         if isinstance(trial, str):
             return self._refuse(chosen, trial, None)
         why = " ".join(trial.evidence["reasons"])
@@ -104,19 +104,21 @@ class Course:
         image = self._means.pipeline.spec.image
         if image is None:
             return {}
-        candidate = load_template(self._means.template).spec.candidates[0]
-        folder = self._means.pipeline.folder
+        means = self._means
+        candidate = load_template(means.template).spec.candidates[0]
 
         def pack() -> Mapping[str, Any]:
-            return pushed(image, folder, model, self._version, candidate, self._means.say)
+            found = pushed(image, means.pipeline.folder, model, self._version, candidate, means.say)
+            means.registry.tag(self._version, {IMAGE_TAG: found["image"]})
+            return found
 
         return self._step("pack", f"packing it for {image.push}", pack)
 
-    def _tried(self, chosen: _Chosen, champion: Version) -> Trial | str:
+    def _tried(self, champion: Version) -> Trial | str:
         """The trial, or why there could be none: the version never got ready."""
         means = self._means
         runs = means.state.folder / "runs" / str(self._taken.seq)
-        pins = means.pinned(champion), means.pinned(chosen.challenger)
+        pins = means.pinned(champion), means.pinned(means.version(self._version))
         said = self._steps.done("trial")
         if said is not None and "unready" in said:
             return str(said["unready"])
@@ -139,7 +141,7 @@ class Course:
             return {"alias": alias}
 
         self._step("promote", f"{alias} moves to version {self._version}", promote)
-        pinned = means.pinned(chosen.challenger)
+        pinned = means.pinned(means.version(self._version))
         url = means.service.serve(pinned)  # what serves here ends with this process, so that no step keeps it
         means.say(f"version {self._version} is in service at {url}")
         self._reported(trial, "promoted")
@@ -160,8 +162,6 @@ class Course:
                 tags |= {"fairtrial.verdict": trial.evidence["verdict"], "fairtrial.run": trial.folder.id}
                 files = [trial.folder.verdict, trial.folder.report]
                 where = registry.attach(self._version, files, run=trial.folder.id)
-            if image := self._evidence.get("image"):
-                tags["fairtrial.image"] = image
             registry.tag(self._version, tags)
             return {"report": where}
 

@@ -16,6 +16,9 @@ from fairtrial.errors import NotReadyError, UsageError
 from fairtrial.planning.models import Fetching
 from fairtrial.registry.interface import Registry, Version
 
+#: A tag of a version at the registry: the image that was pushed for it, with its digest.
+IMAGE_TAG = "fairtrial.image"
+
 
 @dataclass(frozen=True)
 class Means:
@@ -54,4 +57,7 @@ class Means:
             raise UsageError(f"the registry has no version {version} of {model}; {there}") from None
 
     def pinned(self, version: Version) -> Pinned:
-        return Pinned(version.version, version.uri)
+        """On a cluster the image that was pushed for the version serves, where images are pushed."""
+        image = self.pipeline.spec.image
+        images = image is not None and not image.artifact and self.service.cluster is not None
+        return Pinned(version.version, version.uri, version.tags.get(IMAGE_TAG) if images else None)

@@ -17,6 +17,8 @@ from fairtrial.experiment.reading import EXPERIMENT
 from fairtrial.experiment.typed_files import load_as
 from fairtrial.experiment.wording import Mistake
 
+#: What is said of a model's files; an image was packed by it.
+_OF_FILES = ("format", "implementation", "signature")
 _FORBIDDEN_IN_NAMES = re.compile(r"[^a-z0-9]+")
 _NOT_IN_PIPELINES = {
     "promotion": "the pipeline moves the registry's alias; remove it",
@@ -30,6 +32,7 @@ class Pinned:
 
     version: str
     uri: str
+    image: str | None = None  # with its digest
 
     @property
     def arm(self) -> str:
@@ -90,4 +93,9 @@ def pinned_text(path: Path, baseline: Pinned, candidate: Pinned | None) -> str:
 
 def _put(arm: Any, pinned: Pinned) -> None:
     arm["name"] = pinned.arm
-    arm["modelUri"] = pinned.uri
+    if pinned.image is None:
+        arm["modelUri"] = pinned.uri
+        return
+    arm["image"] = pinned.image
+    for field in ("modelUri", *_OF_FILES):
+        arm.pop(field, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from fairtrial_graphs.backends.urls import Address
@@ -9,7 +10,7 @@ from fairtrial_servers.addresses import credentials_in, wrong_with
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fairtrial.experiment.base import DnsLabel, Part, Whole, raise_mistakes
+from fairtrial.experiment.base import DnsLabel, Mistake, Part, Whole, raise_mistakes
 from fairtrial.experiment.hosting import Autoscaling, Resources
 from fairtrial.experiment.quantities import describe
 
@@ -89,7 +90,8 @@ class Arm(Part):
         default=None,
         description="Where the model is, a file or a folder with one model in it: a path relative to this "
         "file, or an address with file://, http(s)://, s3://, gs://, az://, abfs(s)://, wasb(s)://, "
-        "sql+<dialect>://, models:/ or runs:/. Required, unless url or spec.deployment says what runs.",
+        "sql+<dialect>://, models:/ or runs:/. Required, unless image, url or spec.deployment says what "
+        "runs.",
         examples=[
             "models/v1",
             "file:///srv/models/wine-7.joblib",
@@ -103,6 +105,14 @@ class Arm(Part):
         "https://host/v2/models/NAME. Load is sent there; nothing is deployed, promoted or rolled back. "
         "Default: none, the arm is deployed.",
         examples=["https://models.example/v2/models/wine"],
+    )
+    image: str | None = Field(
+        default=None,
+        pattern=r"^[^\s@]+(@sha256:[0-9a-f]{64})?$",
+        max_length=500,
+        description="Instead of modelUri: an image that serves the model, as `fairtrial pack` makes one; "
+        "on a cluster only. Default: none, the cluster's server for the format fetches the model.",
+        examples=["registry.example/models/wine:7"],
     )
     implementation: str | None = Field(
         default=None,
@@ -167,6 +177,17 @@ class Arm(Part):
                     [(("autoscaling",), "scales by the requested CPU: say resources.requests.cpu, too")]
                 )
         return self
+
+
+def mistakes_of_image(arm: Arm) -> Iterator[Mistake]:
+    """What cannot be said of an arm with an image, by its path below the arm."""
+    if arm.model_uri is not None:
+        yield ("image",), "modelUri has a server fetch the model; say one of the two"
+    for field, value in (("implementation", arm.implementation), ("format", arm.format)):
+        if value is not None:
+            yield (field,), "the image has a server of its own; remove it"
+    if arm.signature is not None:
+        yield ("signature",), "is verified where a model is loaded from its files, and before it is packed"
 
 
 class Baseline(Arm):

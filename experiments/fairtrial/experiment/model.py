@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from fairtrial.experiment.analysis import Abort, Analysis
 from fairtrial.experiment.approval import Approval
-from fairtrial.experiment.arms import Baseline, Candidate
+from fairtrial.experiment.arms import Baseline, Candidate, mistakes_of_image
 from fairtrial.experiment.base import DnsLabel, Mistake, Part, raise_mistakes
 from fairtrial.experiment.elsewhere import mistakes_elsewhere, mistakes_of_address
 from fairtrial.experiment.live_rules import (
@@ -250,6 +250,8 @@ def _of_arm(arm: Baseline | Candidate, deployment: str | None) -> list[Mistake]:
     if deployment is None:
         if arm.url is not None:
             return list(mistakes_of_address(arm))
+        if arm.image is not None:
+            return list(mistakes_of_image(arm))
         if arm.model_uri is None:
             return [(("modelUri",), f'required: where the model of "{arm.name}" is')]
         return []

@@ -39,11 +39,6 @@ def deployment_of(
     return _built(experiment, models, [arm for arm in arms if names is None or arm.name in names])
 
 
-def baseline_alone(experiment: Experiment, models: Models) -> SeldonDeployment:
-    """The baseline as the one predictor; a deployment by hand is none of it. Raises as `deployment_of`."""
-    return _built(experiment, models, (experiment.spec.baseline,))
-
-
 def _built(experiment: Experiment, models: Models, arms: Sequence[Baseline | Candidate]) -> SeldonDeployment:
     parts = [_arm(experiment, models, arm.name, arm) for arm in arms]
     try:
@@ -67,10 +62,9 @@ def _elsewhere(experiment: Experiment) -> SeldonDeployment:
 
 
 def _arm(experiment: Experiment, models: Models, name: str, arm: ExperimentArm) -> Arm:
-    assert arm.model_uri is not None, "the model demands it where no deployment is given"
-    implementation = arm.implementation or _implementation(models, arm)
+    implementation = None if arm.image is not None else arm.implementation or _implementation(models, arm)
     parameters = {key: str(value) for key, value in arm.parameters.items()}
-    if arm.signature is not None:
+    if arm.signature is not None and implementation is not None:
         if not implementation.startswith(("FAIRTRIAL_", "fairtrial_servers.")):
             raise UsageError(
                 f"the arm {name} has a signature, which {implementation} does not check: "
@@ -82,6 +76,7 @@ def _arm(experiment: Experiment, models: Models, name: str, arm: ExperimentArm) 
         name=name,
         model_uri=arm.model_uri,
         implementation=implementation,
+        image=arm.image,
         replicas=arm.replicas,
         resources=arm.resources.model_dump(exclude_defaults=True) if arm.resources else None,
         autoscaling=_autoscaling(arm.autoscaling) if arm.autoscaling else None,
@@ -113,7 +108,7 @@ def _implementation(models: Models, arm: ExperimentArm) -> str:
     """The server name that a SeldonDeployment says for the model's format."""
     if arm.format is not None:
         return next(known.servers[0] for known in FORMATS if known.name == arm.format)
-    assert arm.model_uri is not None
+    assert arm.model_uri is not None, "the model demands it where nothing else says what runs"
     return models.server_of(arm.model_uri)
 
 

@@ -12,7 +12,7 @@ from fairtrial_servers.errors import ServerError
 from fairtrial.delivery.pinning import Pinned, pinned_text
 from fairtrial.errors import InterferedError, NotReadyError
 from fairtrial.experiment.reading import parse
-from fairtrial.planning.deployment import baseline_alone
+from fairtrial.planning.deployment import deployment_of
 from fairtrial.planning.models import Models
 
 
@@ -20,7 +20,7 @@ def alone(template: Path, version: Pinned, models: Models) -> SeldonDeployment:
     """Raises UsageError, NotReadyError, UnsafeModelError, as a plan does."""
     text = pinned_text(template, version, None)
     experiment = parse(text.encode(), source=str(template), folder=template.parent)
-    deployment = baseline_alone(experiment, models)
+    deployment = deployment_of(experiment, models, [version.arm])
     return with_weights(answering(deployment, version.arm), {version.arm: 100})
 
 
