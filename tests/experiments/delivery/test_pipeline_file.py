@@ -350,6 +350,6 @@ class TestValidating:
             f"{experiment}:9:19 spec.onInconclusive: hold leaves two versions in service; a pipeline needs "
             "one",
             f"{experiment}:10:3 spec.deadline: unknown field; known here: deployment, baseline, candidates, "
-            "strategy, traffic, sticky, metrics, analysis, onInconclusive, promotion, notifications, tracking, "
-            "abort",
+            "strategy, traffic, sticky, metrics, analysis, onInconclusive, approval, promotion, notifications, "
+            "tracking, abort",
         ]
