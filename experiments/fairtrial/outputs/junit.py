@@ -20,7 +20,7 @@ from fairtrial.outputs.outcome import Ending, Outcome
 from fairtrial.report import figures
 from fairtrial.report.standing import AGAINST
 
-#: Gates that wait for more, or for a machine that can be compared; all others say that the sample is not fair.
+#: Gates that wait for more, or for a machine to compare on; all others say that the sample is not fair.
 _WAITING = frozenset({"minimumData", "warmUp", "fullCycle", "lastStep", "sameMachine"})
 
 
