@@ -20,8 +20,8 @@ from fairtrial.outputs.outcome import Ending, Outcome
 from fairtrial.report import figures
 from fairtrial.report.standing import AGAINST
 
-#: Gates that wait for more; all others say that the evidence is no fair sample.
-_WAITING = frozenset({"minimumData", "warmUp", "fullCycle", "lastStep"})
+#: Gates that wait for more, or for a machine to compare on; all others say that the sample is not fair.
+_WAITING = frozenset({"minimumData", "warmUp", "fullCycle", "lastStep", "sameMachine"})
 
 
 class _Mark(StrEnum):

@@ -47,8 +47,10 @@ class Outcome:
 
     @property
     def ending(self) -> Ending:
-        if self.error is not None or self.chosen is None:
+        if self.error is not None:
             return Ending.BROKEN
+        if self.chosen is None:  # `--record` judges nothing, and is no failure
+            return Ending.PASSED if self.code is ExitCode.OK else Ending.BROKEN
         return _OF_DECISION[self.chosen.decision]
 
     @property

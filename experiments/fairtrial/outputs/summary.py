@@ -33,8 +33,9 @@ def _head(outcome: Outcome) -> str:
     ending, chosen = outcome.ending, outcome.chosen
     if ending is Ending.BROKEN:
         said = f"NO VERDICT on {markdown(outcome.experiment)}"
+    elif chosen is None:
+        said = f"{markdown(outcome.experiment)}: recorded; nothing was to be judged"
     else:
-        assert chosen is not None, "only what is broken has no verdict"
         said = f"{chosen.decision.value}: {markdown(headline(chosen, over=True))}"
     return f"### {_SIGNS[ending]} {said}"
 

@@ -15,6 +15,7 @@ from fairtrial.errors import ExitCode
 from fairtrial.judge.verdict import Gate
 from fairtrial.outputs.junit import junit
 from fairtrial.outputs.outcome import Outcome
+from fairtrial.outputs.summary import summary
 
 _SCHEMAS = [
     xmlschema.XMLSchema(str(Path(__file__).parent / "schemas" / name))
@@ -98,14 +99,25 @@ def test_a_run_without_a_look_is_one_error(folder: Path):
     }
 
 
+def test_a_run_that_was_only_recorded_is_green():
+    recorded = dataclasses.replace(broken(""), error=None, code=ExitCode.OK)
+    assert cases(recorded) == {"fairtrial.digits/verdict": ("passed", "")}
+    assert "### ✅ digits: recorded; nothing was to be judged" in summary(recorded)
+
+
 def test_an_unfair_sample_is_an_error_and_one_that_is_too_small_is_not(folder: Path):
     history = run(folder, SAME)
     last = history.verdicts[-1]
-    gates = (Gate("sampleRatio", False, "mismatch"), Gate("fullCycle", False, "too short"))
+    gates = (
+        Gate("sampleRatio", False, "mismatch"),
+        Gate("fullCycle", False, "too short"),
+        Gate("sameMachine", False, "slower than then"),
+    )
     verdicts = [*history.verdicts[:-1], dataclasses.replace(last, gates=gates)]
     found = cases(outcome_of(dataclasses.replace(history, verdicts=verdicts)))
     assert found["fairtrial.digits.v2/gate: sample ratio"] == ("error", "mismatch")
     assert found["fairtrial.digits.v2/gate: full cycle"] == ("skipped", "too short")
+    assert found["fairtrial.digits.v2/gate: same machine"] == ("skipped", "slower than then")
 
 
 def test_who_loses_to_another_candidate_that_was_promoted_fails_nothing(folder: Path):
