@@ -116,7 +116,7 @@ def test_a_short_file_means_this(folder: Path) -> None:
         (
             "challenger: candidate",
             "challenger: v7",
-            "6:15 spec.challenger: expected a name that moves, such as champion: v7 says a version",
+            "6:15 spec.challenger: expected a name that can move, such as champion; v7 says a version",
         ),
         (
             "challenger: candidate",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from experiments.delivery.conftest import EXPERIMENT, OLD_SQL, Models
+from experiments.delivery.watches import Watched, pipeline_of
 from experiments.runs import FAIRTRIAL, fairtrial, processes_of
 
 # Two trials, and the servers of five arms one after another.
@@ -43,9 +44,11 @@ def test_an_undo_does_not_wait_for_a_trial_which_begins_anew_against_what_serves
     shutil.copy(wine.trained / "holdout.parquet", project)
     (project / "experiment.yaml").write_text(EXPERIMENT.replace("MODEL", "wine"))
     (project / "pipeline.yaml").write_text(PIPELINE.replace("URL", wine.url))
-    for _ in range(2):
+    before = Watched(pipeline_of(project, wine.url))
+    for _ in range(2):  # which serve in name alone: nobody asks them
         wine.give("champion", wine.add("v1"))
-        assert fairtrial("watch", "--once", cwd=project).returncode == 0
+        before.once()
+    before.state.close()
     said = project / "watch.log"
     with said.open("wb") as log:
         watch = subprocess.Popen(
