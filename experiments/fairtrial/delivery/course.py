@@ -49,7 +49,8 @@ class Course:
     def run(self) -> Entry:
         """Bring it to its end; the ledger's entry. Raises FairtrialError: it can be called again."""
         chosen = self._chosen()
-        if chosen.champion is not None and chosen.champion.version == self._version:
+        now = self._means.serving()
+        if self._version in (chosen.champion and chosen.champion.version, now and now.version):
             return self._close(Action.NOTED, chosen, f"version {self._version} is in service already")
         try:
             model = self._fetched(chosen.challenger)
@@ -77,6 +78,9 @@ class Course:
             return {"champion": champion.version if champion is not None else None}
 
         said = self._step("choose", f"version {self._version} is taken on", choose)
+        holder = means.registry.holder(means.champion_alias)
+        if holder is not None and holder.version not in (said["champion"], self._version):
+            said = self._steps.again("choose", choose)  # the trial was cut off for what serves now
         before = said["champion"]
         champion = means.version(before) if before is not None else None
         return _Chosen(means.version(self._version), champion)

@@ -24,10 +24,14 @@ class Steps:
         known = self.done(step)
         if known is not None:
             return known
+        return self.again(step, make)
+
+    def again(self, step: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The same, and in place of what was known of it."""
         result = make()
         with self._state.transaction() as connection:
             connection.execute(
-                "INSERT INTO steps (event, step, time, result) VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO steps (event, step, time, result) VALUES (?, ?, ?, ?)",
                 (self._seq, step, self._clock.now(), json.dumps(result)),
             )
         return result

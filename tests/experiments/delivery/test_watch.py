@@ -17,12 +17,15 @@ from experiments.clocks import StoppedClock
 from experiments.delivery.conftest import EXPERIMENT, OLD_SQL, Models
 from experiments.delivery.logs import taken
 from experiments.delivery.watches import Watched, pipeline_of
+from fairtrial.delivery import course
 from fairtrial.delivery.anchoring import check_anchors
 from fairtrial.delivery.events import Event, Happening
 from fairtrial.delivery.inbox import Inbox
 from fairtrial.delivery.ledger import Action
+from fairtrial.delivery.means import Means
+from fairtrial.delivery.pinning import Pinned
 from fairtrial.delivery.reacting import handle
-from fairtrial.errors import NotReadyError, UnsafeModelError
+from fairtrial.errors import AbortedError, NotReadyError, UnsafeModelError
 from fairtrial.registry.mlflow import MlflowRegistry
 from servers.safety.hostile import Touch
 
@@ -286,6 +289,46 @@ class TestRollingBack:
         assert not watched.watch._something_urgent(trial)
         watched.clock.sleep(2)
         assert watched.watch._something_urgent(trial)
+
+
+class TestATrialThatWasCutOff:
+    """By a roll back in its midst; `test_undone_trials` has a real one."""
+
+    def cut_off(self, wine: Models, watched: Watched, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Two versions that served, and a third on trial; against whom it is tried."""
+        adopted(wine, watched, 2)
+        wine.give("challenger", wine.add("v2"))
+        against: list[str] = []
+
+        def tried(_means: Means, _runs: Path, baseline: Pinned, *_: object) -> object:
+            against.append(baseline.version)
+            raise AbortedError("it was told to")
+
+        monkeypatch.setattr(course, "tried", tried)
+        watched.watch._poller.poll(Inbox(watched.state), at_once=True)
+        watched.watch.work()
+        return against
+
+    def test_it_is_begun_anew_against_what_serves_then(
+        self, wine: Models, watching, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        watched = watching()
+        against = self.cut_off(wine, watched, monkeypatch)
+        told(watched, "undo", Happening.UNDO, by="ann@host", reason="", to=None)
+        watched.watch.work()
+        watched.watch.work()
+        assert watched.history[-1] == ("rolledBack", "1", "2")
+        assert against == ["2", "1"]
+
+    def test_it_is_over_where_its_own_version_was_put_into_service_meanwhile(
+        self, wine: Models, watching, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        watched = watching()
+        against = self.cut_off(wine, watched, monkeypatch)
+        told(watched, "undo", Happening.UNDO, by="ann@host", reason="", to="3")
+        watched.work()
+        assert watched.history[-2:] == [("rolledBack", "3", "2"), ("noted", "3", "2")]
+        assert against == ["2"]
 
 
 class TestTryingTheNext:
