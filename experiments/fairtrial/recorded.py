@@ -24,10 +24,10 @@ def open_recorded(folder: RunFolder, journal: Journal) -> tuple[History, Rows]:
     experiment, _ = recorded_experiment(folder, journal)
     observations = observations_of(folder)
     load_test = experiment.spec.traffic.load_test
-    if load_test is None:
+    if load_test is None or experiment.data is None:
         return history_of(folder, journal), Rows(observations, None, None)
     requests = load_test.requests
-    dataset = _dataset(experiment.folder / requests.data)
+    dataset = _dataset(experiment.data)
     known = dataset is not None and requests.target in dataset.schema.names
     return history_of(folder, journal), Rows(observations, dataset, requests.target if known else None)
 
@@ -42,7 +42,7 @@ def observations_of(folder: RunFolder) -> Tabular:
 
 
 def _dataset(data: Path) -> Tabular | None:
-    from fairtrial_loadtests.dataset import read_table
+    from fairtrial_loadtests.tables import read_table
 
     try:
         return read_table(data)

@@ -124,7 +124,6 @@ def _sized(metric: MetricSpec, extent: _Extent, experiment: Experiment) -> Metri
 
 def _rows(experiment: Experiment, extent: _Extent) -> int:
     """Distinct rows: those of the data set where it is there, else those that were seen."""
-    load_test = experiment.spec.traffic.load_test
-    if load_test is not None and (data := experiment.folder / load_test.requests.data).is_file():
-        return count_rows(data)
+    if experiment.data is not None and experiment.data.is_file():
+        return count_rows(experiment.data)
     return len(extent.rows) or max(extent.requests.values(), default=1)

@@ -3,7 +3,9 @@
 The schedule is absolute: it does not wait for answers, so that a server which stalls is met by the
 arrivals that its users would have sent meanwhile. It is a function of the seed alone, drawn in blocks
 with a generator each, so that arrival i has the same time, mode, row and offsets wherever one starts, and
-whoever sends it: several processes that each take a share of the arrivals send what one would.
+whoever sends it: several processes that each take a share of the arrivals send what one would. Where a block
+begins follows from sums that are drawn before what they sum up, a million arrivals at a time: a load that
+went on for a day is taken up again at once.
 
 Pairs. The halves of a pair have intended times of their own: arrival time plus an offset, independent
 for each arm and uniform over one mean gap (at most `MAX_SPREAD`). Hence the order of the halves is a
@@ -24,13 +26,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fairtrial_loadtests.pace import Pace, pace_of
 from fairtrial_loadtests.plan import Arrivals
+from fairtrial_loadtests.trace import TRACE
 
 BLOCK = 1024  # arrivals drawn at a time
+CHAPTER = 1024  # blocks whose sums are drawn at a time
 MAX_SPREAD = 0.25  # seconds between the halves of a pair, at the most
 
 # What a generator is for is part of its seed: one more use never shifts the others.
 _ARRIVALS, _PAIR_ROWS, _SPLIT_ROWS = range(3)
+_CHAPTERS = TRACE + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +80,21 @@ class Boundary:
     arrival: int
 
 
+class _Block(NamedTuple):
+    """`BLOCK` arrivals, which are drawn together."""
+
+    number: int
+    start: float  # on the clock of work
+    end: float
+    pairs: int  # how many of its arrivals are pairs
+    pairs_before: int
+
+
 class Schedule:
     """The arrivals of one load, in order.
 
     `rows` is the size of the data set, `share` the fraction of arrivals that go through the split; only
-    those `of` a share of all are told.
+    those `of` a share of all are told. `pace`: what `pace_of` makes of the arrivals, which it is by default.
     """
 
     def __init__(
@@ -90,6 +106,7 @@ class Schedule:
         arms: int,
         share: float = 0.0,
         of: Share = WHOLE,
+        pace: Pace | None = None,
     ) -> None:
         self._arrivals = arrivals
         self._seed = seed
@@ -97,7 +114,8 @@ class Schedule:
         self._arms = arms
         self._share = share
         self._of = of
-        self._spread = min(1.0 / arrivals.rate, MAX_SPREAD)
+        self._pace = pace or pace_of(arrivals, seed)
+        self._random = arrivals.process == "poisson" and not self._pace.exact
 
     def arrivals(self, first: int = 0) -> Iterator[Arrival]:
         """Arrivals from number `first` on, until the plan's `max_duration`."""
@@ -106,16 +124,10 @@ class Schedule:
     def _all(self, first: int) -> Iterator[Arrival]:
         pair_rows = _Rows(self._seed, _PAIR_ROWS, self._rows)
         split_rows = _Rows(self._seed, _SPLIT_ROWS, self._rows)
-        start = 0.0
-        pairs = 0
-        for block in count():
+        for block in self._blocks(first // BLOCK):
             times, paired, offsets = self._draw(block)
-            times = start + times
-            start = float(times[-1])
-            index = block * BLOCK
-            if index + BLOCK <= first:
-                pairs += int(paired.sum())
-                continue
+            pairs = block.pairs_before
+            index = block.number * BLOCK
             for i, time in enumerate(times.tolist()):
                 if time >= self._arrivals.max_duration:
                     return
@@ -161,15 +173,43 @@ class Schedule:
         previous = next(self._all(first - 1), None)
         return previous.time if previous else self._arrivals.max_duration
 
-    def _draw(self, block: int) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-        """Times since the block's start, whether each is a pair, and its arms' offsets [BLOCK, arms]."""
-        random = np.random.default_rng([self._seed, _ARRIVALS, block])
+    def _blocks(self, first: int) -> Iterator[_Block]:
+        """The blocks from number `first` on; of the chapters before, only the sums are drawn."""
+        work, pairs = 0.0, 0
+        for chapter in count():
+            random = np.random.default_rng([self._seed, _CHAPTERS, chapter])
+            # The work of a block's arrivals, each an exponential time of mean 1, and how many are pairs.
+            lasts = random.gamma(BLOCK, size=CHAPTER) if self._random else np.full(CHAPTER, float(BLOCK))
+            paired = random.binomial(BLOCK, 1.0 - self._share, size=CHAPTER)
+            ends = work + np.cumsum(lasts)
+            if (chapter + 1) * CHAPTER > first:
+                starts = np.concatenate([[work], ends[:-1]])
+                before = pairs + np.concatenate([[0], np.cumsum(paired)[:-1]])
+                for i in range(max(first - chapter * CHAPTER, 0), CHAPTER):
+                    yield _Block(
+                        chapter * CHAPTER + i,
+                        float(starts[i]),
+                        float(ends[i]),
+                        int(paired[i]),
+                        int(before[i]),
+                    )
+            work = float(ends[-1])
+            pairs += int(paired.sum())
+
+    def _draw(self, block: _Block) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+        """Times since the load's start, whether each is a pair, and its arms' offsets [BLOCK, arms]."""
+        random = np.random.default_rng([self._seed, _ARRIVALS, block.number])
         uniforms = random.random((BLOCK, 2 + self._arms))
-        gaps = np.ones(BLOCK)
-        if self._arrivals.process == "poisson":
+        work = block.start + np.arange(1.0, BLOCK + 1)
+        if self._random:
             gaps = -np.log1p(-uniforms[:, 0])  # inverse of the exponential distribution function
-        times = np.cumsum(gaps) / self._arrivals.rate
-        return times, uniforms[:, 1] >= self._share, uniforms[:, 2:] * self._spread
+            # Given their sum they are what exponential gaps of that sum are (Devroye, 1986, section V.2.2).
+            through = np.cumsum(gaps * ((block.end - block.start) / gaps.sum()))
+            work = np.minimum(block.start + through, block.end)
+        paired = np.zeros(BLOCK, dtype=np.bool_)
+        paired[np.argsort(uniforms[:, 1])[: block.pairs]] = True
+        spread = np.minimum(self._pace.gaps(work), MAX_SPREAD)
+        return self._pace.when(work), paired, uniforms[:, 2:] * spread[:, np.newaxis]
 
 
 class _Rows:

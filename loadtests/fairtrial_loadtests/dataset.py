@@ -5,8 +5,6 @@ pyarrow, which has no types, stays inside this module: what leaves it is numpy a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from fairtrial_loadtests.errors import BadLoadError
 from fairtrial_loadtests.plan import Requests
+from fairtrial_loadtests.tables import listed, read_file
 
 #: A cell of the target column. None: empty.
 Value: TypeAlias = str | int | float | bool | None
@@ -32,7 +31,9 @@ class Dataset:
     """
 
     def __init__(self, requests: Requests) -> None:
-        table = _read(requests.data)
+        if requests.data is None:
+            raise BadLoadError("No file is named, so there is nothing to send.")
+        table = read_file(requests.data, "`requests.data` must name the rows to send")
         self.name = requests.data.name
         self.rows: int = table.num_rows
         if self.rows == 0:
@@ -117,50 +118,10 @@ class Dataset:
         return units
 
 
-def listed(names: Iterable[str]) -> str:
-    """Names for a message: the first eight, and how many more."""
-    every = list(names)
-    shown = ", ".join(every[:8])
-    return shown if len(every) <= 8 else f"{shown} and {len(every) - 8} more"
-
-
 def _named_columns(requests: Requests) -> list[tuple[str, str]]:
     named = [("the target", requests.target), ("the unit", requests.unit)]
     named += [("excluded", column) for column in requests.exclude]
     return [(role, column) for role, column in named if column is not None]
-
-
-def read_table(path: Path) -> _Arrow:
-    """The file as a pyarrow Table, by its suffix.
-
-    Raises OSError or ArrowException if it cannot be read, BadLoadError if it is of no known format.
-    """
-    match path.suffix.lower():
-        case ".parquet" | ".pq":
-            from pyarrow import parquet
-
-            # The file alone: `parquet.read_table` would make columns of folders called "key=value".
-            return parquet.ParquetFile(path).read()
-        case ".csv":
-            from pyarrow import csv
-
-            return csv.read_csv(path)
-        case ".jsonl" | ".ndjson" | ".json":
-            from pyarrow import json
-
-            return json.read_json(path)
-        case _:
-            raise BadLoadError(f"{path} cannot be replayed: give a .parquet, .csv or .jsonl file.")
-
-
-def _read(path: Path) -> _Arrow:
-    try:
-        return read_table(path)
-    except FileNotFoundError:
-        raise BadLoadError(f"{path} does not exist: `requests.data` must name the rows to send.") from None
-    except (OSError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise BadLoadError(f"{path} cannot be read: {reason}.") from error
 
 
 def _plain(cells: _Arrow) -> _Arrow:

@@ -24,7 +24,7 @@ from fairtrial_loadtests.children import Children
 from fairtrial_loadtests.errors import BadLoadError, ExitCode, LoadError, UnreachableError
 from fairtrial_loadtests.load import LEAD
 from fairtrial_loadtests.part_writer import PartWriter
-from fairtrial_loadtests.payload_file import PayloadFile
+from fairtrial_loadtests.payload_files import PayloadFiles
 from fairtrial_loadtests.plan import LoadPlan
 from fairtrial_loadtests.preparation import schedule_of
 from fairtrial_loadtests.session import Session
@@ -76,7 +76,7 @@ class Leader:
         self.cpu = 0.0
         self.reason = "maxDuration"
         self._plan = plan
-        self._payload = PayloadFile(plan.requests)
+        self._payload = PayloadFiles(plan)
         self._rows = rows
         self._runner = runner
         self._wanted = wanted
@@ -262,7 +262,7 @@ class Leader:
             "of": len(session.members),
             "first": self.next_arrival,
             "digest": self._payload.digest,
-            "data": self._payload.read() if lacks else None,
+            "files": self._payload.read() if lacks else None,
         }
         self._send(messages.PLAN, plan, member)
 

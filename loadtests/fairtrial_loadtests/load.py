@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,11 +19,10 @@ from gevent.hub import get_hub
 
 from fairtrial_loadtests.alarm import new_alarm
 from fairtrial_loadtests.arrivals import Boundary, Schedule, Send
-from fairtrial_loadtests.connection import NO_ANSWER, Connections, Response
+from fairtrial_loadtests.connection import NO_ANSWER
 from fairtrial_loadtests.parts import request_id
-from fairtrial_loadtests.prepared import PreparedRequests
 from fairtrial_loadtests.recorder import Observation, Recorder
-from fairtrial_loadtests.scoring import Scorer, read_answer
+from fairtrial_loadtests.scoring import Answer, Scorer, read_answer
 
 LEAD = 0.05  # seconds from `run` to the load's start
 _YIELD_EVERY = 16  # sends in a row when behind, before answers are looked at
@@ -48,6 +47,35 @@ class Report(Protocol):
     ) -> None: ...
 
 
+class Response(Protocol):
+    """A complete answer, whatever protocol it came by."""
+
+    @property
+    def body(self) -> bytes: ...
+    def get_code(self) -> int:
+        """The status as an HTTP code."""
+        ...
+
+    def header(self, name: str) -> str:
+        """The value of a header; "" if it is missing."""
+        ...
+
+
+class Prepared(Protocol):
+    """Whole requests by row, in the form that their `Caller` sends."""
+
+    @property
+    def url(self) -> str: ...
+    def __getitem__(self, row: int, /) -> Any: ...
+
+
+class Caller(Protocol):
+    """Sends a prepared request and gives its whole answer; raises one of NO_ANSWER."""
+
+    def post(self, request: Any) -> Response: ...
+    def close(self) -> None: ...
+
+
 class TimedOut(OSError):
     """The answer did not come in time."""
 
@@ -65,8 +93,9 @@ class Destination:
     """An address that requests go to: an arm's own, or the split (then `arm` is None)."""
 
     arm: str | None
-    requests: PreparedRequests
-    connections: Connections
+    requests: Prepared
+    connections: Caller
+    read: Callable[[bytes], Answer | None] = read_answer
     arm_header: str = ""
     segment_header: str = ""
     in_flight: int = 0
@@ -236,7 +265,7 @@ class Load:
         if response is not None:
             status, body = response.get_code(), response.body
             if 200 <= status < 300:
-                answer = read_answer(body)
+                answer = destination.read(body)
             else:
                 error = BadStatus(f"HTTP {status}")
         arm, segment = destination.arm, None

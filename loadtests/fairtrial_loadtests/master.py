@@ -23,7 +23,7 @@ from pathlib import Path
 from fairtrial_loadtests.children import Children
 from fairtrial_loadtests.crew import TOKEN, Address, Crew, read_address
 from fairtrial_loadtests.ending import NOT_WRITTEN, exit_code_of
-from fairtrial_loadtests.errors import ExitCode, LoadError
+from fairtrial_loadtests.errors import BadLoadError, ExitCode, LoadError
 from fairtrial_loadtests.incidents import beside, tell
 from fairtrial_loadtests.plan import LoadPlan, read_plan
 
@@ -52,9 +52,11 @@ def main(arguments: Sequence[str]) -> int:
 def _run(plan_file: Path, crew: Crew, *, stopped_early: list[int]) -> None:
     parent = os.getppid()
     plan = read_plan(plan_file)
-    from fairtrial_loadtests.dataset import Dataset
+    if plan.users is not None:
+        raise BadLoadError("The users of a locustfile are run by one process: leave the workers out.")
+    from fairtrial_loadtests.generated import rows_of
 
-    rows = Dataset(plan.requests).rows  # whoever has misspelt a column need not wait for anything else
+    rows = rows_of(plan).rows  # whoever has misspelt a column need not wait for anything else
     from gevent import monkey
 
     monkey.patch_all()  # as Locust does, but before processes are started that gevent is to wait for

@@ -20,13 +20,12 @@ from locust.runners import WorkerRunner
 
 from fairtrial_loadtests import messages
 from fairtrial_loadtests.arrivals import Share
-from fairtrial_loadtests.dataset import Dataset
 from fairtrial_loadtests.delivery import Outbox
 from fairtrial_loadtests.errors import ExitCode, LoadError
 from fairtrial_loadtests.load import Load
 from fairtrial_loadtests.locust_runner import user_of
 from fairtrial_loadtests.messages import Batch, to_bytes
-from fairtrial_loadtests.payload_file import dataset_of
+from fairtrial_loadtests.payload_files import Material, material_of
 from fairtrial_loadtests.plan import LoadPlan
 from fairtrial_loadtests.preparation import prepare
 from fairtrial_loadtests.recorder import Observation, Recorder, table_of
@@ -73,7 +72,7 @@ class Member:
         self._token = token
         self._alive = alive
         self._has = ""
-        self._data: Dataset | None = None
+        self._material: Material | None = None
         self._job: _Job | None = None
         self._heard = time.monotonic()
         self._ended: float | None = None
@@ -177,12 +176,13 @@ class Member:
     def _prepare(self, job: _Job, message: dict[str, Any]) -> None:
         try:
             plan = replace(LoadPlan.from_json(message["plan"]), first_arrival=message["first"])
-            if message["data"] is not None:
-                self._data = dataset_of(message["data"], plan.requests)
+            if message["files"] is not None:
+                self._material = material_of(message["files"], plan)
                 self._has = message["digest"]
-            assert self._data is not None, "the master sends what this worker has not said that it has"
+            material = self._material
+            assert material is not None, "the master sends what this worker has not said that it has"
             share = Share(message["share"], message["of"])
-            job.load = prepare(plan, self._data, job.recorder, share)
+            job.load = prepare(plan, material.data, job.recorder, share, material.pace)
             job.plan = plan
         except LoadError as error:
             refused = {"session": job.session, "code": int(error.exit_code), "sentence": str(error)}

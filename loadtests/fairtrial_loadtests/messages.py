@@ -10,8 +10,8 @@ From a worker:
 
 From the master:
 
-- `PLAN`: `session`, `plan`, `share`, `of`, `first`; the `digest` of the data, and `data` where the worker
-  lacks them.
+- `PLAN`: `session`, `plan`, `share`, `of`, `first`; the `digest` of its files, and the `files` by what each
+  is for where the worker lacks them.
 - `GO`: begin `session`.
 - `ACK`: all batches of `session` up to `number` are here.
 - `STOP`: no arrival of `session` from `at` on, for a `reason`.

@@ -13,8 +13,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from fairtrial_loadtests.dataset import Column, Dataset, listed
+from fairtrial_loadtests.dataset import Column, Dataset
 from fairtrial_loadtests.errors import BadLoadError
+from fairtrial_loadtests.tables import listed
 from fairtrial_loadtests.v2 import ModelMetadata, TensorSpec
 
 #: What a model that declares no inputs is sent; MLServer's stock runtimes take any name.

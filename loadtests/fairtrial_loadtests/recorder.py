@@ -27,7 +27,7 @@ class Observation(NamedTuple):
     id: str
     unit: str | None
     pair: int | None
-    row: int
+    row: int | None
     segment: str | None
     sent: float  # NaN: never sent
     score: float | None

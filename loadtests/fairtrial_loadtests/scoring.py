@@ -51,9 +51,16 @@ _WRONG = Scores(score=0.0)
 
 
 def read_answer(body: bytes) -> Answer | None:
-    """The prediction in a V2 response: its output `predict`, or else its first. None: unreadable."""
+    """The prediction in a V2 response. None: unreadable."""
     try:
-        document: dict[str, Any] = orjson.loads(body)
+        return answer_in(orjson.loads(body))
+    except ValueError:
+        return None
+
+
+def answer_in(document: dict[str, Any]) -> Answer | None:
+    """The prediction in what a V2 response says: its output `predict`, or else its first. None: none."""
+    try:
         outputs: list[dict[str, Any]] = document["outputs"]
         output = next((each for each in outputs if each["name"] == "predict"), outputs[0])
         data: Any = output["data"]

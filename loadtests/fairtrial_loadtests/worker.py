@@ -38,10 +38,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(plan: LoadPlan, incidents: Path, *, stopped_early: list[int]) -> None:
     parent = os.getppid()
-    from fairtrial_loadtests.dataset import Dataset
+    from fairtrial_loadtests.generated import rows_of
 
     # Locust takes a second to import, and whoever has misspelt a column need not wait for it.
-    data = Dataset(plan.requests)
+    data = rows_of(plan) if plan.users is None else None
 
     from fairtrial_loadtests.light_locust import defer_web_page
 
@@ -49,7 +49,9 @@ def _run(plan: LoadPlan, incidents: Path, *, stopped_early: list[int]) -> None:
     from fairtrial_loadtests.locust_runner import run_in_locust  # isort: skip  (patches first)
     from gevent import get_hub
 
+    from fairtrial_loadtests.closed_loop import users_of
     from fairtrial_loadtests.control import leave_if_orphaned, obey_controller
+    from fairtrial_loadtests.load import Load
     from fairtrial_loadtests.part_writer import PartWriter
     from fairtrial_loadtests.parts import replace_file
     from fairtrial_loadtests.preparation import prepare
@@ -60,7 +62,7 @@ def _run(plan: LoadPlan, incidents: Path, *, stopped_early: list[int]) -> None:
     plan.output.mkdir(parents=True, exist_ok=True)
     recorder = Recorder()
     writer = PartWriter(plan.output, plan.first_part, lambda sentence: tell(incidents, sentence))
-    load = prepare(plan, data, recorder)
+    load = prepare(plan, data, recorder) if data is not None else users_of(plan, recorder)
     obey_controller(load.stop)
     if stopped_early:
         load.stop("SIGTERM")
@@ -76,7 +78,8 @@ def _run(plan: LoadPlan, incidents: Path, *, stopped_early: list[int]) -> None:
         threads.apply(write, (recorder.remaining(),))
 
     before = time.process_time()
-    statistics = run_in_locust(load, write_meanwhile)
+    open_loop = isinstance(load, Load)
+    statistics = run_in_locust(load, write_meanwhile) if open_loop else load.run(write_meanwhile)
     summary = writer.summary(
         reason=load.reason, first_arrival=plan.first_arrival, next_arrival=load.next_arrival
     ) | {

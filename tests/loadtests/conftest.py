@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from fairtrial_loadtests.dataset import Dataset
+from fairtrial_loadtests.generated import rows_of
 from fairtrial_loadtests.load import Load
 from fairtrial_loadtests.part_writer import PartWriter
 from fairtrial_loadtests.plan import Arrivals, LoadPlan, Requests, Split, Target
@@ -151,7 +151,7 @@ def run_load() -> Callable[[LoadPlan], LoadRun]:
     def run(plan: LoadPlan) -> LoadRun:
         plan.output.mkdir(exist_ok=True)
         recorder = Recorder()
-        load = prepare(plan, Dataset(plan.requests), recorder)
+        load = prepare(plan, rows_of(plan), recorder)
         reported: list[dict[str, Any]] = []
         load.run(lambda **event: reported.append(event))
         PartWriter(plan.output, plan.first_part, print).write(table_of(recorder.remaining()), recorder.epoch)

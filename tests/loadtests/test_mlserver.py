@@ -46,27 +46,30 @@ def mlserver(digits, tmp_path, eventually):
     try:
         eventually(lambda: process.poll() is not None or (tmp_path / "out").read_text() != "", "MLServer")
         assert process.poll() is None, (tmp_path / "err").read_text()
-        yield json.loads((tmp_path / "out").read_text())["url"]
+        url = json.loads((tmp_path / "out").read_text())["url"]
+        yield {"rest": url, "grpc": f"http://127.0.0.1:{grpc}"}
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
 
 
-def test_mlserver_takes_the_load_and_its_answers_are_scored_as_the_model_would(
-    mlserver, digits, make_plan, run_load
+def test_mlserver_takes_the_load_by_rest_and_by_grpc_and_its_answers_are_scored_as_the_model_would(
+    mlserver, digits, make_plan, run_load, tmp_path
 ):
     _, rows, predictions = digits
-    plan = make_plan(rate=80, duration=1.0)
-    plan = replace(
-        plan,
-        targets=tuple(Target(arm, mlserver, "digits") for arm in ("v1", "v2")),
-        requests=Requests(rows, target="digit"),
-    )
-    observations = run_load(plan).observations.to_pylist()
     truth = parquet.ParquetFile(rows).read()["digit"].to_pylist()
-    assert len(observations) > 100
-    for each in observations:
-        predicted = predictions[each["row"]]
-        assert (each["status"], each["prediction"]) == (200, str(predicted))
-        assert each["score"] == float(predicted == truth[each["row"]])
-    assert 0 < sum(each["score"] for each in observations) < len(observations)
+    for protocol, url in mlserver.items():
+        plan = replace(
+            make_plan(rate=80, duration=1.0),
+            targets=tuple(Target(arm, url, "digits") for arm in ("v1", "v2")),
+            requests=Requests(rows, target="digit"),
+            output=tmp_path / protocol,
+            protocol=protocol,
+        )
+        observations = run_load(plan).observations.to_pylist()
+        assert len(observations) > 100
+        for each in observations:
+            predicted = predictions[each["row"]]
+            assert (each["status"], each["prediction"]) == (200, str(predicted)), protocol
+            assert each["score"] == float(predicted == truth[each["row"]])
+        assert 0 < sum(each["score"] for each in observations) < len(observations)

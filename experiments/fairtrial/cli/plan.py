@@ -15,6 +15,7 @@ from fairtrial.console.diff import print_diff
 from fairtrial.console.fetching import fetching_told
 from fairtrial.console.power import need_document, need_lines
 from fairtrial.experiment.defaults import filled_in
+from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.quantities import format_duration, format_rate
 from fairtrial.experiment.reading import load
 from fairtrial.journal.entries import Effect
@@ -24,6 +25,7 @@ from fairtrial.planning.claims import horizon
 from fairtrial.planning.models import Models
 from fairtrial.planning.needs import Needs, needs_of
 from fairtrial.planning.plan import Plan, plan_of, rows_of
+from fairtrial.planning.sending import arrivals_of, sending_of
 from fairtrial.planning.words import split_in_words
 
 
@@ -131,8 +133,34 @@ def _traffic(plan: Plan) -> Iterator[str]:
         yield f"  so {smaller:,} requests to the arm that gets fewer"
         return
     yield "sends"
-    yield f"  {format_rate(traffic.driven.arrival_rate)} for at most {longest}"
+    yield from _arrivals(plan)
+    if plan.experiment.generate is not None:
+        rows = plan.experiment.generate.rows
+        yield f"  {rows:,} different requests, made up from the models' metadata: there are no data"
     yield f"  at most {pairs:,} replayed pairs, and {smaller:,} requests to the arm that gets fewer"
+
+
+def _arrivals(plan: Plan) -> Iterator[str]:
+    load, sending = plan.experiment.spec.traffic.driven, sending_of(plan.experiment)
+    kinds = load.arrivals
+    if load.locustfile is not None:
+        longest = format_duration(sending.seconds)
+        yield f"  what {load.users:,} users of {load.locustfile} ask, for at most {longest}"
+        yield f"  {format_rate(load.arrival_rate)} of them are expected"
+        return
+    if kinds is None:
+        yield f"  {format_rate(load.arrival_rate)} for at most {format_duration(load.max_duration)}"
+        return
+    if kinds.trace is not None:
+        as_fast = "as it was" if kinds.trace.speed == 1 else f"{kinds.trace.speed:g} times as fast as it was"
+        yield f"  the arrivals of {kinds.trace.file}, {as_fast}"
+    for stage in arrivals_of(plan.experiment).stages:
+        if stage.end_rate is None:
+            yield f"  {format_rate(stage.rate)} for {format_duration(stage.seconds)}"
+        else:
+            yield f"  rising to {format_rate(stage.end_rate)} in {format_duration(stage.seconds)}"
+    lasts = format_duration(max(1.0, float(round(sending.seconds))))
+    yield f"  {round(sending.arrivals):,} arrivals in {lasts}; a promotion waits for nearly all of them"
 
 
 def _document(plan: Plan, needs: list[Needs]) -> dict[str, Any]:
@@ -149,9 +177,17 @@ def _document(plan: Plan, needs: list[Needs]) -> dict[str, Any]:
         ],
         "keepFor": plan.keep_for,
         "horizon": {"pairs": pairs, "requestsOfSmallerArm": smaller},
+        **_sending(plan.experiment),
         "metrics": {
             m.name: {"maxObservations": m.max_observations, "paired": m.paired} for m in plan.claims.metrics
         },
         "needs": [need_document(need) for need in needs],
         "defaults": {default.path: default.value for default in filled_in(plan.experiment)},
     }
+
+
+def _sending(experiment: Experiment) -> dict[str, Any]:
+    if experiment.spec.traffic.live is not None:
+        return {}
+    sending = sending_of(experiment)
+    return {"load": {"arrivals": round(sending.arrivals), "seconds": sending.seconds}}

@@ -47,7 +47,11 @@ def stored_baseline(
     """The baseline of an earlier run, if the run has one. digest: of a file. Raises UsageError."""
     if options.baseline_run is None:
         return None
-    data = experiment.folder / experiment.spec.traffic.driven.requests.data
+    data = experiment.data
+    if data is None:
+        raise UsageError(
+            "--baseline-run compares the same rows, and this load has no data; say requests.data"
+        )
     return read_stored(options.baseline_run, options.baseline_arm, experiment, digest(data))
 
 

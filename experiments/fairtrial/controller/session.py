@@ -129,7 +129,7 @@ def start(
                 "experiment": experiment.name,
                 "folder": str(where.absolute()),
                 "name": parsed.metadata.name,
-                "data": _digest(data) if (data := _data(parsed)) is not None else None,
+                "data": _digest(parsed.data) if parsed.data is not None else None,
                 "models": [model.as_json() for model in models],
                 "steps": [{"revision": s.revision, "weights": dict(s.weights)} for s in plan.steps],
                 "versions": versions(),
@@ -191,7 +191,7 @@ def recorded_plan(folder: RunFolder, journal: Journal, fetching: Fetching = sile
     stored = Stored.read(recorded["stored"]) if "stored" in recorded else None
     if stored is not None:
         experiment = bounded(experiment, stored.seconds)
-    data = _data(experiment)
+    data = experiment.data
     if data is not None and _digest(data) != recorded["data"]:
         raise UsageError(
             f"{data} has changed since run {folder.id} began: its rows are not the ones recorded"
@@ -376,12 +376,6 @@ def _journal(journal: Journal) -> Generator[Journal]:
         yield journal
     finally:
         journal.close()
-
-
-def _data(experiment: Experiment) -> Path | None:
-    """The rows that are replayed; None for live traffic."""
-    load_test = experiment.spec.traffic.load_test
-    return None if load_test is None else experiment.folder / load_test.requests.data
 
 
 def _digest(path: Path) -> str:

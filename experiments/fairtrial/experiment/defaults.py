@@ -13,6 +13,7 @@ from fairtrial.experiment.live import Live
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.strategy import Canary
+from fairtrial.experiment.traffic import LoadTest
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,11 @@ class Default:
 
 def filled_in(experiment: Experiment) -> list[Default]:
     """Every default that took effect, in the order of the model; nothing for what is simply absent."""
-    return list(_unsaid(experiment, experiment.model_dump(mode="json"), ""))
+    found = _unsaid(experiment, experiment.model_dump(mode="json"), "")
+    if experiment.data is not None:
+        return list(found)
+    rows = [f"spec.traffic.loadTest.requests.{name}" for name in ("data", "target")]
+    return [default for default in found if default.path not in rows]
 
 
 def _unsaid(part: BaseModel, dumped: dict[str, Any], prefix: str) -> Iterator[Default]:
@@ -48,6 +53,13 @@ def _idle(part: BaseModel, name: str) -> bool:
         return part.method != "groupSequential"
     if isinstance(part, Live):
         return name == ("feedback_window" if part.source == "prometheus" else "scrape_interval")
+    if isinstance(part, LoadTest) and (name == "users" or part.locustfile is not None):
+        # What rows are sent by means nothing to users of one's own, and the other way round.
+        own = ("process", "protocol", "paired", "split_share", "max_in_flight")
+        return part.locustfile is None or name in own
+    if isinstance(part, LoadTest) and part.arrivals is not None:
+        own = ("arrival_rate", *(("max_duration",) if part.arrivals.duration is not None else ()))
+        return name in own or (name == "process" and part.arrivals.trace is not None)
     if isinstance(part, Canary):
         return part.steps is not None
     return isinstance(part, Metric) and name == (

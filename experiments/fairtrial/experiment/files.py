@@ -7,11 +7,15 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from fairtrial.experiment.fields import Path
+from fairtrial.experiment.metric_families import ANSWERED, FAMILIES
 from fairtrial.experiment.model import locate
 from fairtrial.experiment.traffic import DEFAULT_DATA
 from fairtrial.experiment.wording import Mistake
 
 _DATA: Path = ("spec", "traffic", "loadTest", "requests", "data")
+_REQUESTS, _GENERATE = _DATA[:-1], (*_DATA[:-1], "generate")
+_LOCUSTFILE: Path = ("spec", "traffic", "loadTest", "locustfile")
+_TRACE: Path = ("spec", "traffic", "loadTest", "arrivals", "trace", "file")
 _LIVE: Path = ("spec", "traffic", "live")
 
 
@@ -32,6 +36,14 @@ def missing_files(data: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     yield from _missing(data, ("spec", "deployment"), folder, "SeldonDeployment")
     if _at(data, _LIVE) is not None:
         return
+    yield from _missing(data, _TRACE, folder, "trace")
+    if _at(data, _LOCUSTFILE) is not None:
+        yield from _missing(data, _LOCUSTFILE, folder, "locustfile")
+        return
+    if _at(data, _REQUESTS) is None and not _needs_answers(data):
+        return  # requests are generated
+    if _at(data, _GENERATE) is not None:
+        return
     if _at(data, _DATA) is None and isinstance(data.get("spec"), dict):
         if not (folder / DEFAULT_DATA).exists():
             why = f"there is no {folder / DEFAULT_DATA}, the default; say where the held-out data is"
@@ -51,6 +63,19 @@ def _missing(data: dict[str, Any], path: Path, folder: FilePath, what: str) -> I
         there = False
     if not there:
         yield Mistake(path, f"there is no {what} at {file}")
+
+
+def _needs_answers(data: dict[str, Any]) -> bool:
+    """Whether any metric needs the right answers, as far as a file with mistakes says; in doubt, yes."""
+    metrics = _at(data, ("spec", "metrics"))
+    if not isinstance(metrics, list) or not metrics:
+        return True
+    said = [(_at(metric, ("name",)), _at(metric, ("column",))) for metric in metrics]
+    return any(
+        column in ANSWERED or (column is None and (name not in FAMILIES or FAMILIES[name].scored))
+        for name, column in said
+        if isinstance(name, str)
+    )
 
 
 def _at(data: Any, path: Path) -> Any:

@@ -19,6 +19,11 @@ _URL = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"
 _Policy = Literal["hold", "inconclusive"]
 
 
+def usual_interval(duration: float) -> float:
+    """Seconds between looks at a trial of so many seconds: of a long one not every second."""
+    return float(math.ceil(duration / _USUAL_LOOKS))
+
+
 class Live(Part):
     """Users' own requests: nothing is sent, and what they bring is judged."""
 
@@ -138,7 +143,7 @@ class Live(Part):
     def usual_interval(self) -> float:
         """Seconds between looks where nothing is said: of a long trial not every second."""
         least = self.scrape_interval if self.source == "prometheus" else 1.0
-        return float(max(math.ceil(least), math.ceil(self.max_duration / _USUAL_LOOKS)))
+        return max(float(math.ceil(least)), usual_interval(self.max_duration))
 
     @property
     def logger_url(self) -> str | None:

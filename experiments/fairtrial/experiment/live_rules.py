@@ -10,7 +10,7 @@ from fairtrial.experiment.live import MOST_LOOKS, Live
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.quantities import format_duration
 from fairtrial.experiment.strategy import Strategy
-from fairtrial.experiment.traffic import Traffic
+from fairtrial.experiment.traffic import LoadTest, Traffic
 
 #: What the collector tells of a request, beside the documented columns.
 LIVE_COLUMNS = ("latency", "error", "score", "absoluteError", "squaredError", "reward")
@@ -61,12 +61,15 @@ def mistakes_of_metrics(live: Live, metrics: tuple[Metric, ...]) -> Iterator[Mis
                 )
 
 
-def looked_at(analysis: Analysis, live: Live) -> Analysis:
-    """The analysis with its default for live traffic, which lasts too long for a look a second."""
+def looked_at(analysis: Analysis, traffic: Live | LoadTest) -> Analysis:
+    """The analysis with its default for what lasts too long for a look a second, as live traffic does."""
     said = analysis.model_fields_set
     if "look_interval" not in said:
-        usual = {**dict(analysis), "look_interval": live.usual_interval}
+        usual = {**dict(analysis), "look_interval": traffic.usual_interval}
         return Analysis.model_construct(_fields_set=set(said), **usual)
+    if isinstance(traffic, LoadTest):
+        return analysis
+    live = traffic
     if live.max_duration / analysis.look_interval > MOST_LOOKS:
         least = format_duration(live.max_duration / MOST_LOOKS)
         raise_mistakes(

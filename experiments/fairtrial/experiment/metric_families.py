@@ -30,4 +30,6 @@ FAMILIES = {
     "absoluteError": Family("absoluteError", "mean", "objective", "decrease", scored=True),
     "squaredError": Family("squaredError", "mean", "objective", "decrease", scored=True),
 }
+#: Columns that are filled only where the right answers are known.
+ANSWERED = frozenset(family.column for family in FAMILIES.values() if family.scored)
 BY_COLUMN = {family.column: family for family in FAMILIES.values()}

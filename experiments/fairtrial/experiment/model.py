@@ -19,13 +19,14 @@ from fairtrial.experiment.live_rules import (
     mistakes_of_metrics,
     mistakes_of_users,
 )
+from fairtrial.experiment.metric_families import ANSWERED
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.notifications import Notification, Tracking
 from fairtrial.experiment.registries import ModelRegistry, mistakes_of_promotion
 from fairtrial.experiment.stickiness import Sticky
 from fairtrial.experiment.strategy import AbTest, Strategy
 from fairtrial.experiment.strategy_rules import mistakes_of_reward, mistakes_with_arms
-from fairtrial.experiment.traffic import Traffic
+from fairtrial.experiment.traffic import DEFAULT_DATA, Generate, Traffic
 
 API_VERSION = "fairtrial.dev/v1alpha1"
 KIND = "Experiment"
@@ -214,6 +215,12 @@ class Spec(Part):
         traffic = info.data.get("traffic")
         if isinstance(traffic, Traffic) and traffic.live is not None:
             raise_mistakes(mistakes_of_metrics(traffic.live, metrics))
+        elif isinstance(traffic, Traffic) and not traffic.driven.answered:
+            raise_mistakes(
+                ((i, "name"), "these requests have no right answers; judge latency and errors, or send data")
+                for i, metric in enumerate(metrics)
+                if metric.scored or metric.column in ANSWERED
+            )
         return metrics
 
     @field_validator("analysis")
@@ -222,8 +229,7 @@ class Spec(Part):
         traffic = info.data.get("traffic")
         if isinstance(traffic, Traffic):
             live, horizon = traffic.live, traffic.bounds.max_duration
-            if live is not None:
-                analysis = looked_at(analysis, live)
+            analysis = looked_at(analysis, traffic.bounds)
             if analysis.unit == "user":
                 raise_mistakes(mistakes_of_users(traffic))
             kind = "loadTest" if live is None else "live"
@@ -283,6 +289,25 @@ class Experiment(Part):
     def folder(self) -> Path:
         """What relative paths are relative to: the experiment file's folder, else the working directory."""
         return self._folder
+
+    @property
+    def data(self) -> Path | None:
+        """The rows that a load test sends; None for live traffic and where they are generated."""
+        load = self.spec.traffic.load_test
+        if load is None or load.locustfile is not None or self.generate is not None:
+            return None
+        return self._folder / load.requests.data
+
+    @property
+    def generate(self) -> Generate | None:
+        """How requests are made up: as is said, or where nothing is and there are no data, by default."""
+        load = self.spec.traffic.load_test
+        if load is None or load.locustfile is not None:
+            return None
+        if load.requests.generate is not None:
+            return load.requests.generate
+        unsaid = "requests" not in load.model_fields_set and not self.spec.scored
+        return Generate() if unsaid and not (self._folder / DEFAULT_DATA).exists() else None
 
     def locate(self, uri: str) -> Path:
         """The path on this machine of a path or file:// URL in the experiment."""

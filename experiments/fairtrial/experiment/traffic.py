@@ -6,13 +6,35 @@ from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from fairtrial.experiment.arrivals import Arrivals
 from fairtrial.experiment.base import Mistake, Part, Whole, raise_mistakes
-from fairtrial.experiment.live import Live
+from fairtrial.experiment.live import MOST_LOOKS, Live, usual_interval
+from fairtrial.experiment.quantities import format_duration
 from fairtrial.experiment.quantity_types import Duration, Fraction, Rate
 
 DEFAULT_DATA = "holdout.parquet"
 DEFAULT_TARGET = "target"
 DEFAULT_SPLIT_SHARE = 0.1
+DEFAULT_RATE = 100.0
+
+
+class Generate(Part):
+    """Requests that are made up from the models' own V2 metadata."""
+
+    rows: Whole = Field(
+        default=1000,
+        ge=1,
+        le=1_000_000,
+        description="So many different ones. Default: 1000.",
+        examples=[1000],
+    )
+    size: Whole | None = Field(
+        default=None,
+        ge=1,
+        description="What stands for a dimension that a model leaves open (-1); the first of them all is 1. "
+        "Default: none may be open.",
+        examples=[128],
+    )
 
 
 class Requests(Part):
@@ -22,7 +44,8 @@ class Requests(Part):
         default=DEFAULT_DATA,
         pattern=r"\.(parquet|csv|jsonl)$",
         description="Held-out data, .parquet, .csv or .jsonl; a path relative to this file. "
-        "Default: holdout.parquet.",
+        "Default: holdout.parquet. Where `requests` is not said at all, that file is not there and no metric "
+        "needs answers, requests are generated.",
         examples=["holdout.parquet"],
     )
     target: str = Field(
@@ -42,10 +65,22 @@ class Requests(Part):
     exclude: tuple[str, ...] = Field(
         default=(), description="Further columns that are not sent. Default: none.", examples=[["id"]]
     )
+    generate: Generate | None = Field(
+        default=None,
+        description="Make requests up, at random, from what the models say of their inputs; these have no "
+        "right answers. Default: rows of data are sent.",
+        examples=[{"rows": 1000}],
+    )
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         found: list[Mistake] = []
+        if self.generate is not None:
+            found += [
+                ((name,), "generated requests come from no file; remove one of the two")
+                for name in ("data", "target", "unit", "exclude")
+                if getattr(self, name) != type(self).model_fields[name].default
+            ]
         if self.unit == self.target:
             found.append((("unit",), f'"{self.unit}" is the target already'))
         found += [
@@ -61,13 +96,20 @@ class LoadTest(Part):
     """A bounded load at a stated rate, whatever the servers' speed (open arrivals)."""
 
     arrival_rate: Rate = Field(
-        default=100.0,
-        description="Arrivals a second, minute or hour; a replayed pair is one arrival. Default: 100/s.",
+        default=DEFAULT_RATE,
+        description="Arrivals a second, minute or hour; a replayed pair is one arrival. With a locustfile, "
+        "what its users are expected to send; the horizon is planned by it. Default: 100/s.",
         examples=["200/s"],
+    )
+    arrivals: Arrivals | None = Field(
+        default=None,
+        description="How the rate changes with time, instead of `arrivalRate`. Default: it does not.",
+        examples=[{"stepped": [{"rate": "50/s", "for": "30s"}, {"rate": "100/s", "for": "30s"}]}],
     )
     max_duration: Duration = Field(
         default=120.0,
-        description="When the trial ends without a decision; with the rate it sets the horizon. Default: 2m.",
+        description="When the trial ends without a decision; with the rate it sets the horizon. "
+        "Default: 2m, or as long as stepped or soaking arrivals last.",
         examples=["2m"],
     )
     requests: Requests = Field(
@@ -78,6 +120,25 @@ class LoadTest(Part):
     process: Literal["poisson", "constant"] = Field(
         default="poisson",
         description="How arrivals follow each other: at random (poisson) or evenly. Default: poisson.",
+    )
+    locustfile: str | None = Field(
+        default=None,
+        pattern=r"\.py$",
+        description="A team's own Locust users instead of rows: what they ask is judged, by the arm that "
+        "answers. They wait for answers, so that it is no open load. Default: none.",
+        examples=["locustfile.py"],
+    )
+    users: Whole = Field(
+        default=10,
+        ge=1,
+        le=100_000,
+        description="With a locustfile, users at once. Default: 10.",
+        examples=[10],
+    )
+    protocol: Literal["rest", "grpc"] = Field(
+        default="rest",
+        description="How requests are sent: V2 over REST or over gRPC. Default: rest.",
+        examples=["grpc"],
     )
     paired: bool = Field(
         default=True,
@@ -112,8 +173,62 @@ class LoadTest(Part):
         for name, seconds in (("maxDuration", self.max_duration), ("timeout", self.timeout)):
             if seconds <= 0:
                 found.append(((name,), "expected more than 0s"))
+        found += self._of_arrivals()
+        found += self._of_users()
         raise_mistakes(found)
+        if self.locustfile is not None:
+            object.__setattr__(self, "paired", False)
+        if self.arrivals is not None and self.arrivals.duration is not None and not self._says_longest:
+            # Not a value that a file has said: whatever asks for these still finds it unsaid.
+            object.__setattr__(self, "max_duration", self.arrivals.duration)
         return self
+
+    @property
+    def answered(self) -> bool:
+        """Whether what is sent may have right answers."""
+        return self.locustfile is None and self.requests.generate is None
+
+    @property
+    def usual_interval(self) -> float:
+        """Seconds between looks where nothing is said: of a long load not every second."""
+        return usual_interval(self.max_duration) if self.max_duration > MOST_LOOKS else 1.0
+
+    @property
+    def _says_longest(self) -> bool:
+        return "max_duration" in self.model_fields_set
+
+    def _of_users(self) -> list[Mistake]:
+        if self.locustfile is None:
+            return []
+        others = {
+            "arrivals": "arrivals", "process": "process", "requests": "requests", "protocol": "protocol",
+            "split_share": "splitShare",
+        }  # fmt: skip
+        found: list[Mistake] = [
+            ((alias,), "the users of the locustfile decide what they send and when; remove it")
+            for name, alias in others.items()
+            if getattr(self, name) != type(self).model_fields[name].get_default(call_default_factory=True)
+        ]
+        if "paired" in self.model_fields_set and self.paired:
+            found.append((("paired",), "users send no pairs; remove it"))
+        return found
+
+    def _of_arrivals(self) -> list[Mistake]:
+        arrivals = self.arrivals
+        if arrivals is None:
+            return []
+        found: list[Mistake] = []
+        if self.arrival_rate != DEFAULT_RATE:
+            found.append((("arrivalRate",), "arrivals say the rate already; remove one of the two"))
+        if arrivals.trace is not None and self.process != "poisson":
+            found.append((("process",), "a trace has the moments of all arrivals; remove it"))
+        if arrivals.duration is not None and self._says_longest and self.max_duration > arrivals.duration:
+            lasts = format_duration(arrivals.duration)
+            found.append((("maxDuration",), f"the arrivals last {lasts}; say no more, or leave it out"))
+        if arrivals.spike is not None and arrivals.spike.at + arrivals.spike.lasts > self.max_duration:
+            longest = format_duration(self.max_duration)
+            found.append((("arrivals", "spike", "for"), f"the peak ends after maxDuration, {longest}"))
+        return found
 
 
 def _unless_live(data: dict[str, Any]) -> LoadTest | None:

@@ -10,6 +10,7 @@ from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.quantities import Margin as Quantity
 from fairtrial.judge.spec import JudgeSpec, Kind, Margin, Method, MetricSpec, Role, Spending
+from fairtrial.planning.sending import sending_of
 
 #: Time batches a run is cut into, for strata and batch means: thirty must pass before latency is judged,
 #: and a regression that anyone can see should not have to wait for that.
@@ -27,7 +28,12 @@ def claims_of(
     Live traffic replays no rows.
     """
     spec = experiment.spec
-    longest_run, analysis = spec.traffic.bounds.max_duration, spec.analysis
+    analysis = spec.analysis
+    sending = sending_of(experiment) if spec.traffic.live is None else None
+    longest_run = spec.traffic.bounds.max_duration
+    if sending is not None and sending.seconds < longest_run:
+        # A trace ends by itself, and its last look is a whole one.
+        longest_run = math.ceil(sending.seconds / analysis.look_interval) * analysis.look_interval
     shortest, longest = _BATCH_SECONDS
     return JudgeSpec(
         baseline=spec.baseline.name,
@@ -48,7 +54,8 @@ def claims_of(
         ),
         warm_up=analysis.warm_up if analysis.warm_up != "auto" else 0.0,
         auto_warm_up=analysis.warm_up == "auto",
-        full_cycle=analysis.full_cycle,
+        # A load that changes is judged on the whole of it: before the peak nothing is known of the peak.
+        full_cycle=max(analysis.full_cycle, sending.cycle if sending is not None else 0.0),
         min_observations=analysis.min_requests,
         max_duration=longest_run,
         weights={
@@ -102,7 +109,7 @@ def horizon(experiment: Experiment, steps: Sequence[Step]) -> tuple[int, int]:
         requests = live.expected_rate * live.max_duration
         return 0, round(requests * min(min(shares(step).values()) for step in foreseen(experiment, steps)))
     load = experiment.spec.traffic.driven
-    arrivals = load.arrival_rate * load.max_duration
+    arrivals = sending_of(experiment).arrivals
     share = load.split_share if load.paired else 1.0
     pairs = arrivals * (1 - share)
     least = min(min(step.weights.values()) for step in foreseen(experiment, steps)) / 100
@@ -125,6 +132,18 @@ def _last_segment(experiment: Experiment, steps: Sequence[Step]) -> str | None:
 
 def _weaknesses(experiment: Experiment) -> tuple[str, ...]:
     live = experiment.spec.traffic.live
+    load = experiment.spec.traffic.load_test
+    if load is not None and load.locustfile is not None:
+        return (
+            f"The requests are those of the users in {load.locustfile}, who wait for an answer before they "
+            "ask again: what they would have asked while a server was slow is missing, latency counts from "
+            "the send that was, and the requests of one user are not independent of each other.",
+        )
+    if experiment.generate is not None:
+        return (
+            "The requests were made up at random from what the models say of their inputs: "
+            "those of users may take them longer, or other ways.",
+        )
     if live is None or live.source != "prometheus":
         return ()
     return (

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fairtrial_graphs.backends.interface import Serving
+from fairtrial_graphs.backends.interface import ArmEndpoint, Serving
 from fairtrial_loadtests.observation import SCHEMA
 from fairtrial_loadtests.parts import next_arrival
-from fairtrial_loadtests.plan import Arrivals, LoadPlan, Requests, Split, Target, UnitIn
+from fairtrial_loadtests.plan import Generate, LoadPlan, Requests, Split, Target, UnitIn, Users
 
 from fairtrial.errors import UsageError
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.stickiness import Sticky
 from fairtrial.journal.folder import RunFolder
+from fairtrial.planning.sending import arrivals_of
 
 
 def check_measured(experiment: Experiment) -> None:
@@ -33,6 +34,7 @@ def load_plan(
     """The whole load, to be begun at the first arrival that is not recorded.
 
     alone: the one arm that it is sent to; all of them unless said.
+    Raises UsageError where the arms do not speak the load's protocol.
     """
     spec = experiment.spec
     load = spec.traffic.driven
@@ -42,9 +44,11 @@ def load_plan(
         else [spec.baseline.name, *(candidate.name for candidate in spec.candidates)]
     )
     first_arrival, first_part = next_arrival(folder.observations)
-    requests = load.requests
     return LoadPlan(
-        targets=tuple(Target(name, serving.arms[name].url, serving.arms[name].model) for name in arms),
+        targets=tuple(
+            Target(name, _address(serving.arms[name], load.protocol), serving.arms[name].model)
+            for name in arms
+        ),
         split=None
         if spec.elsewhere or alone is not None
         else Split(
@@ -52,20 +56,41 @@ def load_plan(
             experiment.metadata.name if serving.names_model else "",
             load.split_share if load.paired else 1.0,
         ),
-        arrivals=Arrivals(load.arrival_rate, load.process, load.max_duration),
-        requests=Requests(
-            data=experiment.folder.absolute() / requests.data,
-            target=requests.target if spec.scored or _says_target(experiment) else None,
-            unit=requests.unit,
-            exclude=requests.exclude,
-        ),
+        arrivals=arrivals_of(experiment),
+        requests=_requests(experiment),
         output=folder.observations,
         seed=spec.analysis.seed,
         first_arrival=first_arrival,
         first_part=first_part,
         timeout=load.timeout,
         max_in_flight=load.max_in_flight,
+        protocol=load.protocol,
+        users=Users(experiment.folder.absolute() / load.locustfile, load.users) if load.locustfile else None,
         sticky=_sent_as(spec.sticky) if spec.sticky else None,
+    )
+
+
+def _address(arm: ArmEndpoint, protocol: str) -> str:
+    if protocol == "rest":
+        return arm.url
+    if arm.grpc is None:
+        raise UsageError(
+            f"{arm.predictor} takes no gRPC calls where it runs; say `traffic.loadTest.protocol: rest`"
+        )
+    return f"http://{arm.grpc}"
+
+
+def _requests(experiment: Experiment) -> Requests:
+    if experiment.spec.traffic.driven.locustfile is not None:
+        return Requests(None)
+    made_up, requests = experiment.generate, experiment.spec.traffic.driven.requests
+    if made_up is not None:
+        return Requests(None, generate=Generate(made_up.rows, made_up.size))
+    return Requests(
+        data=experiment.folder.absolute() / requests.data,
+        target=requests.target if experiment.spec.scored or _says_target(experiment) else None,
+        unit=requests.unit,
+        exclude=requests.exclude,
     )
 
 

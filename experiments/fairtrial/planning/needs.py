@@ -15,6 +15,7 @@ from fairtrial.judge.spec import JudgeSpec, Kind, MetricSpec
 from fairtrial.planning.assumed import assumed
 from fairtrial.planning.claims import foreseen, horizon, shares
 from fairtrial.planning.power import ClaimPlan, Supply, plan_claims
+from fairtrial.planning.sending import sending_of
 
 
 @dataclass(frozen=True)
@@ -69,21 +70,23 @@ def _supply(experiment: Experiment, steps: Sequence[Step], metric: MetricSpec, r
     if experiment.spec.traffic.live is not None:
         return _live_supply(experiment, steps)
     load = experiment.spec.traffic.driven
+    sending = sending_of(experiment)
     pairs, smaller = horizon(experiment, steps)
     if metric.paired:
         most, share = pairs, 1.0
     else:
         most = smaller if load.paired == metric.paired or not metric.once_per_row else pairs
-        arrivals = load.arrival_rate * load.max_duration
+        arrivals = sending.arrivals
         most_of_split = max(max(step.weights.values()) for step in foreseen(experiment, steps)) / 100
         larger = pairs + (arrivals - pairs) * most_of_split
         share = larger / (most + larger)
     bounded = metric.once_per_row and rows < most
     return Supply(
         most=max(1, min(most, rows) if metric.once_per_row else most),
-        per_second=max(most, 1) / load.max_duration,
+        per_second=max(most, 1) / sending.seconds,
         share=share,
         bounded_by_rows=bounded,
+        seconds_until=lambda observations: sending.seconds_until(observations / max(most, 1)),
     )
 
 

@@ -168,15 +168,16 @@ class Plan:
 
 def rows_of(experiment: Experiment) -> int:
     """Rows that a load test replays; 0 for live traffic. Raises UsageError when they cannot be read."""
-    load_test = experiment.spec.traffic.load_test
-    return 0 if load_test is None else count_rows(experiment.folder / load_test.requests.data)
+    if experiment.generate is not None:
+        return experiment.generate.rows
+    return 0 if experiment.data is None else count_rows(experiment.data)
 
 
 def _users_of(experiment: Experiment) -> int | None:
     load_test = experiment.spec.traffic.load_test
-    if load_test is None or load_test.requests.unit is None:
+    if load_test is None or experiment.data is None or load_test.requests.unit is None:
         return None
-    return count_distinct(experiment.folder / load_test.requests.data, load_test.requests.unit)
+    return count_distinct(experiment.data, load_test.requests.unit)
 
 
 def plan_of(

@@ -34,6 +34,7 @@ class Supply:
     per_second: float
     share: float  # information an observation: 1 for a pair, n0 / (n0 + n1) else
     bounded_by_rows: bool = False  # more time brings no more of them
+    seconds_until: Callable[[float], float] | None = None  # so many are there, where the rate changes
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class ClaimPlan:
         """Time until the stated power is reached; None where time does not help."""
         if self.needed is None or (self.supply.bounded_by_rows and not self.within_horizon):
             return None
+        if self.supply.seconds_until is not None:
+            return self.supply.seconds_until(self.needed)
         return self.needed / self.supply.per_second
 
 
