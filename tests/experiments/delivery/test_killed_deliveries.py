@@ -14,8 +14,6 @@ from experiments.delivery.conftest import Models
 from experiments.runs import assert_no_orphans, fairtrial
 from servers.image.conftest import Running
 
-pytest.importorskip("uv", reason="needs uv: uv sync --group image")
-
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 STEPS = ("choose", "fetch", "examine", "pack", "trial", "promote", "report", "close")

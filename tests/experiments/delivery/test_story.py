@@ -22,8 +22,6 @@ from experiments.delivery.conftest import Models
 from experiments.runs import FAIRTRIAL, fairtrial, processes_of
 from servers.image.conftest import Running
 
-pytest.importorskip("uv", reason="needs uv: uv sync --group image")
-
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
 
 PIPELINE = """
