@@ -111,6 +111,9 @@ def wine(empty_mlflow: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.
     uri = f"sqlite:///{shutil.copy(empty_mlflow, tmp_path / 'mlflow.db')}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("FAIRTRIAL_CACHE", str(tmp_path / "cache"))
+    # Whatever a test before has left in this process; and this one leaves nothing.
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", uri)
+    monkeypatch.setattr("mlflow.tracking._model_registry.utils._registry_uri", uri)
     client = MlflowClient(uri, uri)
     client.create_experiment("training", str(tmp_path / "artifacts"))
     client.create_experiment("fairtrial", str(tmp_path / "artifacts"))
