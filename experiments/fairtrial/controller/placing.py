@@ -41,6 +41,7 @@ class Cluster:
     gateway_url: str | None = None  # base URL; the gateway's own name in the cluster unless said
     service_url: str | None = None  # text with {service} and {namespace}; the cluster's own names unless said
     load_image: str | None = None  # of the pods that send the load; unless said, it is not sent from there
+    holder: str | None = None  # who is said to hold the SeldonDeployment; the run unless said
     ready_timeout: float = 600.0  # seconds
     take_over: bool = False
 
@@ -81,7 +82,7 @@ def opened_backend(
         )
         return
     patient = replace(cluster, ready_timeout=min(cluster.ready_timeout, patience or cluster.ready_timeout))
-    with cluster_backend(patient, folder.id) as backend:
+    with cluster_backend(patient, cluster.holder or folder.id) as backend:
         yield backend
 
 

@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fairtrial_graphs.backends.interface import Backend, Interfered, NotReady, Route, Serving, Unsupported
+from fairtrial_graphs.backends.interface import Backend, Interfered, Route, Serving
 from fairtrial_graphs.seldon.types import SeldonDeployment
 from fairtrial_loadtests.plan import LoadPlan
-from fairtrial_servers.errors import ServerError
 
 from fairtrial.clock import Clock
 from fairtrial.console.interface import Console
+from fairtrial.controller.applying import applied, released
 from fairtrial.controller.budget import Budget
 from fairtrial.controller.effects import done, effect, is_done
 from fairtrial.controller.holding import HeldLooks, Holds, NoHolds
@@ -26,7 +26,7 @@ from fairtrial.controller.load_session import Load, LoadSession, StartableLoad
 from fairtrial.controller.observed import Observed
 from fairtrial.controller.progression import Position, Step
 from fairtrial.controller.reference import timed
-from fairtrial.errors import AbortedError, InterferedError, NotReadyError
+from fairtrial.errors import AbortedError, InterferedError
 from fairtrial.experiment.live import Live
 from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect, Kind
@@ -231,7 +231,7 @@ class Controller:
         with effect(self._journal, what, outcome=outcome):
             if self._plan.acts:
                 self._apply(self._plan.after(what, self._position.step, candidate))
-            self._release()
+            released(self._backend)
         self._say(what.value, outcome)
 
     def _is_taking_over(self) -> bool:
@@ -347,20 +347,7 @@ class Controller:
         self._say("shifted", f"traffic: {split_in_words(step)}")
 
     def _apply(self, wanted: tuple[SeldonDeployment, Route]) -> Serving:
-        try:
-            return self._backend.apply(*wanted, self._console.phase)
-        except Interfered as error:
-            raise InterferedError(str(error)) from error
-        except NotReady as error:
-            raise NotReadyError(str(error), arm=error.predictor) from error
-        except (Unsupported, ServerError) as error:
-            raise NotReadyError(str(error)) from error
-
-    def _release(self) -> None:
-        try:
-            self._backend.release()
-        except NotReady as error:
-            raise NotReadyError(str(error)) from error
+        return applied(self._backend, *wanted, self._console.phase)
 
     def _next_load(self, serving: Serving) -> Load:
         live = self._plan.experiment.spec.traffic.live

@@ -6,6 +6,7 @@ from fairtrial.delivery.anchoring import anchor
 from fairtrial.delivery.inbox import Taken
 from fairtrial.delivery.ledger import Action, Entry, in_service, last_good
 from fairtrial.delivery.means import Means
+from fairtrial.delivery.trial import end_trials
 from fairtrial.delivery.who import watcher
 from fairtrial.errors import UsageError
 
@@ -30,6 +31,7 @@ def roll_back(means: Means, taken: Taken, why: str, *, to: str | None = None, by
     if now is not None and target == now.version:
         raise UsageError(f"version {target} is in service already")
     version = means.version(target)
+    end_trials(means)
     means.say(f"{means.pipeline.name}: returning to version {target}")
     url = means.service.serve(means.pinned(version))  # users first
     means.registry.move(means.champion_alias, target)

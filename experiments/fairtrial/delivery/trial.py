@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Generator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,10 @@ from fairtrial.controller.session import Options, resume, start
 from fairtrial.delivery.means import Means
 from fairtrial.delivery.pinning import Pinned, pinned_text
 from fairtrial.delivery.saying import Saying
-from fairtrial.errors import UsageError
+from fairtrial.errors import AbortedError, UsageError
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal
-from fairtrial.planning.plan import Plan
 
 _POLL_SECONDS = 0.2
 
@@ -61,13 +60,12 @@ def tried(
     runs: a folder for this delivery's runs alone. cut_off: whether something more urgent waits; the run is
     aborted then, and AbortedError raised. Raises FairtrialError of every kind.
     """
+    wanted = pinned_text(means.template, baseline, candidate)
     found = _newest(runs, means.clock)
-    options = Options(runs=runs, cluster=means.service.cluster, relative_to=means.template.parent)
-
-    def console(plan: Plan) -> Saying:
-        del plan
-        return Saying(means.say)
-
+    if found is not None and found.experiment.read_text(encoding="utf-8") != wanted:
+        _end(means, found)  # against what served then, or by another experiment
+        found = None
+    options = _options(means, runs)
     with _abort_when(cut_off, runs, means.clock):
         if found is None:
             file = runs / "experiment.yaml"
@@ -75,12 +73,42 @@ def tried(
                 runs.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise UsageError(f"cannot make the folder {runs}: {error.strerror}") from error
-            write_text(file, pinned_text(means.template, baseline, candidate))
-            found = start(file, options, console, means.clock, means.fetching)
+            write_text(file, wanted)
+            found = start(file, options, lambda _: Saying(means.say), means.clock, means.fetching)
         elif not _ended(found, means.clock):
-            found = resume(found, options, console, means.clock, means.fetching)
+            found = resume(found, options, lambda _: Saying(means.say), means.clock, means.fetching)
     with closing(Journal.open(found.journal, means.clock)) as journal:
         return Trial(found, is_done(journal, Effect.PROMOTE))
+
+
+def end_trials(means: Means) -> None:
+    """End what an earlier process left under way: on a cluster it still divides the traffic.
+
+    Raises FairtrialError of every kind.
+    """
+    for runs in sorted((means.state.folder / "runs").glob("*")):
+        found = _newest(runs, means.clock)
+        if found is not None and not _ended(found, means.clock):
+            _end(means, found)
+
+
+def _end(means: Means, run: RunFolder) -> None:
+    """Return to its baseline. On this machine everything of it ended with its process."""
+    if _ended(run, means.clock):
+        return
+    with closing(Journal.open(run.journal, means.clock)) as journal:
+        journal.append(Kind.ABORT)
+        if means.service.cluster is None:
+            journal.append(Kind.ENDED, {"aborted": True})
+            return
+    with suppress(AbortedError):
+        resume(
+            run, _options(means, run.path.parent), lambda _: Saying(means.say), means.clock, means.fetching
+        )
+
+
+def _options(means: Means, runs: Path) -> Options:
+    return Options(runs=runs, cluster=means.service.cluster, relative_to=means.template.parent)
 
 
 def _newest(runs: Path, clock: Clock) -> RunFolder | None:

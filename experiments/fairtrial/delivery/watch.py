@@ -95,6 +95,8 @@ class Watch:
         if holder is None:
             means.say(f"nobody has the alias {means.champion_alias} yet: the first version gets it")
             return
+        if means.service.outlives and means.serving() is not None:
+            return  # it does, and a trial that was cut off may hold it
         url = means.service.serve(means.pinned(holder))
         means.say(f"version {holder.version} is in service at {url}")
 

@@ -32,6 +32,7 @@ class StandIn:
     served: list[str] = field(default_factory=list)
     error: Exception | None = None
     cluster: Cluster | None = None
+    outlives: bool = False
 
     def serve(self, version: Pinned) -> str:
         if self.error is not None:

@@ -27,6 +27,7 @@ def service_of(pipeline: Pipeline, folder: Path, fetching: Fetching) -> Service:
         gateway=said.gateway,
         gateway_url=said.gateway_url,
         service_url=said.service_url,
+        holder=(holder := f"pipeline-{pipeline.name}"),  # of its trials, too: one takes up what another left
         ready_timeout=said.ready_timeout,
     )
-    return KubernetesService(template, cluster, f"pipeline-{pipeline.name}", fetching)
+    return KubernetesService(template, cluster, holder, fetching)

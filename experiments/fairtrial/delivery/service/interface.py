@@ -14,6 +14,11 @@ class Service(Protocol):
         """Where trials run: the same cluster, whose graph a trial itself updates; None on this machine."""
         ...
 
+    @property
+    def outlives(self) -> bool:
+        """Whether what serves goes on without this process."""
+        ...
+
     def serve(self, version: Pinned) -> str:
         """Have this version serve, and no other, with no moment without one that does. Idempotent.
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fairtrial_graphs.backends.interface import Route
+
+from fairtrial.controller.applying import applied, released
 from fairtrial.controller.placing import Cluster, cluster_backend
 from fairtrial.delivery.pinning import Pinned
-from fairtrial.delivery.service.alone import alone, applied
+from fairtrial.delivery.service.alone import alone
 from fairtrial.planning.models import Fetching, Models
 
 
@@ -19,13 +22,14 @@ class KubernetesService:
         self._models = Models(template.parent, fetching)
         self._holder = holder
         self.cluster: Cluster | None = cluster
+        self.outlives = True
         self._where = cluster
 
     def serve(self, version: Pinned) -> str:
         deployment = alone(self._template, version, self._models)
         with cluster_backend(self._where, self._holder) as backend:
-            serving = applied(backend, deployment, version.arm)
-            backend.release()
+            serving = applied(backend, deployment, Route(version.arm), lambda _sentence: None)
+            released(backend)
         return serving.url
 
     def incidents(self) -> list[str]:
