@@ -59,7 +59,7 @@ def test_a_canary_rises_in_equal_steps(quick_project: Path):
 
 
 def test_a_bandit_gives_the_better_arm_more_and_the_other_its_floor(quick_project: Path):
-    run = _won(quick_project, "bandit: {every: 1s, minRequests: 20}")
+    run = _won(quick_project, "bandit: {every: 500ms, minRequests: 10}")
     weights = [
         e.body["weights"]["v2"] for e in journal_of(run) if e.kind is Kind.DONE and "weights" in e.body
     ]

@@ -22,7 +22,14 @@ from fairtrial.notify.webhook import Webhook
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
 MESSAGE = Message(
-    "wine-1/7", "promoted", "wine-1", "wine", 1795870000.5, "all traffic goes to v2", {"weights": {"v2": 100}}
+    "wine-1/7",
+    "promoted",
+    "wine-1",
+    "wine",
+    "promoted",
+    1795870000.5,
+    "all traffic goes to v2",
+    {"weights": {"v2": 100}},
 )
 
 
