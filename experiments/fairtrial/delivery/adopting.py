@@ -37,6 +37,16 @@ def adopt(means: Means, taken: Taken) -> Entry:
     """Have it serve, and write down that it does."""
     version = means.version(str(taken.event.body["version"]))
     now = in_service(means.ledger.entries())
+    holder = means.registry.holder(means.champion_alias)
+    if holder is None or holder.version != version.version:
+        return means.ledger.close_with(
+            taken,
+            Action.NOTED,
+            version=version.version,
+            before=now.version if now is not None else None,
+            why=f"it had the alias {means.champion_alias}, and has it no longer",
+            by=watcher(),
+        )
     url = means.service.serve(means.pinned(version))
     if now is not None:
         means.say(f"version {version.version} is in service at {url}: somebody gave it the alias")

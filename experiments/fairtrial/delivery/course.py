@@ -21,9 +21,14 @@ from fairtrial.delivery.safety import examine
 from fairtrial.delivery.steps import Steps
 from fairtrial.delivery.trial import Trial, tried
 from fairtrial.delivery.who import watcher
-from fairtrial.errors import NotReadyError, UnsafeModelError
+from fairtrial.errors import AbortedError, NotReadyError, UnsafeModelError, UsageError
 from fairtrial.planning.models import Models
 from fairtrial.registry.interface import Version
+
+#: What rests on a trial.
+_AGAINST_ANOTHER = ("trial", "report", "intend", "promote")
+#: Before these something more urgent is done.
+_MAY_WAIT = frozenset({"choose", "fetch", "examine", "pack"})
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,10 @@ class _Chosen:
 
     challenger: Version
     champion: Version | None
+
+    @property
+    def before(self) -> str | None:
+        return self.champion.version if self.champion is not None else None
 
 
 class Course:
@@ -51,7 +60,7 @@ class Course:
         chosen = self._chosen()
         now = self._means.serving()
         if self._version in (chosen.champion and chosen.champion.version, now and now.version):
-            return self._close(Action.NOTED, chosen, f"version {self._version} is in service already")
+            return self._close(Action.NOTED, chosen.before, f"version {self._version} is in service already")
         try:
             model = self._fetched(chosen.challenger)
             self._examined(model)
@@ -80,7 +89,8 @@ class Course:
         said = self._step("choose", f"version {self._version} is taken on", choose)
         holder = means.registry.holder(means.champion_alias)
         if holder is not None and holder.version not in (said["champion"], self._version):
-            said = self._steps.again("choose", choose)  # the trial was cut off for what serves now
+            # Something else serves now than what it was tried against.
+            said = self._steps.again("choose", choose, forget=_AGAINST_ANOTHER)
         before = said["champion"]
         champion = means.version(before) if before is not None else None
         return _Chosen(means.version(self._version), champion)
@@ -139,6 +149,14 @@ class Course:
     def _promote(self, chosen: _Chosen, why: str, trial: Trial | None) -> Entry:
         means = self._means
         alias = means.champion_alias
+        before = chosen.before
+        holder = means.registry.holder(alias)
+        if holder is not None and holder.version not in (before, self._version):
+            means.say(f"version {holder.version} was given the alias {alias} meanwhile")
+            return self.run()
+        self._reported(trial, "promoted")
+        # What the ledger is to say is known before the alias moves: see `settle`.
+        self._steps.once("intend", lambda: {"before": before, "why": why, "evidence": self._evidence})
 
         def promote() -> Mapping[str, Any]:
             means.registry.move(alias, self._version)
@@ -148,12 +166,11 @@ class Course:
         pinned = means.pinned(means.version(self._version))
         url = means.service.serve(pinned)  # what serves here ends with this process, so that no step keeps it
         means.say(f"version {self._version} is in service at {url}")
-        self._reported(trial, "promoted")
-        return self._close(Action.PROMOTED, chosen, why)
+        return self._close(Action.PROMOTED, before, why)
 
     def _refuse(self, chosen: _Chosen, why: str, trial: Trial | None) -> Entry:
         self._reported(trial, "refused")
-        return self._close(Action.REFUSED, chosen, why)
+        return self._close(Action.REFUSED, chosen.before, why)
 
     def _reported(self, trial: Trial | None, outcome: str) -> None:
         """Verdict and report back to the registry, as tags of the version and as its artifacts."""
@@ -165,7 +182,10 @@ class Course:
             if trial is not None:
                 tags |= {"fairtrial.verdict": trial.evidence["verdict"], "fairtrial.run": trial.folder.id}
                 files = [trial.folder.verdict, trial.folder.report]
-                where = registry.attach(self._version, files, run=trial.folder.id)
+                try:
+                    where = registry.attach(self._version, files, run=trial.folder.id)
+                except UsageError as error:  # it has no place for files, and never will
+                    self._means.say(str(error))
             registry.tag(self._version, tags)
             return {"report": where}
 
@@ -173,8 +193,7 @@ class Course:
         if said["report"] is not None:
             self._evidence["report"] = said["report"]
 
-    def _close(self, action: Action, chosen: _Chosen, why: str) -> Entry:
-        before = chosen.champion.version if chosen.champion is not None else None
+    def _close(self, action: Action, before: str | None, why: str) -> Entry:
         entry = self._means.ledger.close_with(
             self._taken,
             action,
@@ -188,6 +207,8 @@ class Course:
         return entry
 
     def _step(self, step: str, doing: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        if step in _MAY_WAIT and self._cut_off():
+            raise AbortedError(f"{doing}: cut off")
         if self._steps.done(step) is None:
             self._means.say(f"{self._means.pipeline.name}: {doing}")
         return self._steps.once(step, make)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import re
 from collections.abc import Iterator
@@ -81,6 +82,8 @@ def pinned_text(path: Path, baseline: Pinned, candidate: Pinned | None) -> str:
     yaml.width = 200
     document: Any = yaml.load(path.read_text(encoding="utf-8"))
     spec = document["spec"]
+    # What the candidate's section says holds for every version, so that a promotion changes nothing of it.
+    spec["baseline"] = copy.deepcopy(spec["candidates"][0])
     _put(spec["baseline"], baseline)
     if candidate is not None:
         _put(spec["candidates"][0], candidate)

@@ -13,6 +13,7 @@ from fairtrial.delivery.ledger import INTO_SERVICE, Action, Entry, in_service
 from fairtrial.delivery.means import Means
 from fairtrial.delivery.pipeline.triggers import Reaction
 from fairtrial.delivery.returning import roll_back
+from fairtrial.delivery.settling import settle
 from fairtrial.delivery.steps import Steps
 from fairtrial.delivery.who import watcher
 from fairtrial.errors import UsageError
@@ -39,10 +40,25 @@ def handle(means: Means, taken: Taken, cut_off: Callable[[], bool]) -> None:
         case Happening.UNDO:
             said = event.body
             why = f"undone: {said['reason']}" if said.get("reason") else "undone"
+            _check_still_meant(means, event)
             entry = roll_back(means, taken, why, to=said.get("to"), by=str(said["by"]))
             _finish(means, taken, [entry])
         case _:
             _react(means, taken, cut_off)
+
+
+def _check_still_meant(means: Means, event: Event) -> None:
+    """Raises UsageError where another version serves than when somebody asked for the way back."""
+    settle(means)
+    entries = means.ledger.entries()
+    if any(entry.event == event.key and entry.action is Action.ROLLED_BACK for entry in entries):
+        return  # it is done, and was not finished
+    now, of = in_service(entries), event.body.get("of")
+    if event.body.get("to") is None and of is not None and now is not None and now.version != of:
+        raise UsageError(
+            f"version {of} was in service when this was asked, and {now.version} is now: ask again if that "
+            f"is to go"
+        )
 
 
 def give_up(means: Means, taken: Taken, why: str) -> Entry:

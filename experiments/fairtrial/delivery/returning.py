@@ -6,6 +6,7 @@ from fairtrial.delivery.anchoring import anchor
 from fairtrial.delivery.inbox import Taken
 from fairtrial.delivery.ledger import Action, Entry, in_service, last_good
 from fairtrial.delivery.means import Means
+from fairtrial.delivery.settling import settle
 from fairtrial.delivery.trial import end_trials
 from fairtrial.delivery.who import watcher
 from fairtrial.errors import UsageError
@@ -17,6 +18,7 @@ def roll_back(means: Means, taken: Taken, why: str, *, to: str | None = None, by
     It does not finish the event. Raises UsageError where there is none to return to, or the registry lacks
     it, and NotReadyError; it can be called again.
     """
+    settle(means)
     entries = means.ledger.entries()
     known = next((e for e in entries if e.event == taken.event.key and e.action is Action.ROLLED_BACK), None)
     if known is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fairtrial.clock import Clock
@@ -26,10 +26,14 @@ class Steps:
             return known
         return self.again(step, make)
 
-    def again(self, step: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """The same, and in place of what was known of it."""
+    def again(
+        self, step: str, make: Callable[[], Mapping[str, Any]], *, forget: Sequence[str] = ()
+    ) -> Mapping[str, Any]:
+        """The same, in place of what was known of it. forget: steps that rest on it, to be made anew."""
         result = make()
         with self._state.transaction() as connection:
+            for each in forget:
+                connection.execute("DELETE FROM steps WHERE event = ? AND step = ?", (self._seq, each))
             connection.execute(
                 "INSERT OR REPLACE INTO steps (event, step, time, result) VALUES (?, ?, ?, ?)",
                 (self._seq, step, self._clock.now(), json.dumps(result)),

@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,8 +122,8 @@ def _newest(runs: Path, clock: Clock) -> RunFolder | None:
         return None
     folder = RunFolder(found[-1].parent)
     with closing(Journal.open(folder.journal, clock)) as journal:
-        aborted = journal.last(Kind.ABORT) is not None
-        if journal.last(Kind.STARTED) is None or (aborted and journal.last(Kind.ENDED) is not None):
+        ended = journal.last(Kind.ENDED)
+        if journal.last(Kind.STARTED) is None or (ended is not None and ended.body.get("aborted")):
             return None
         entries = journal.entries(Kind.FAILED, Kind.RESUMED, Kind.VERDICT)
         failed = bool(entries) and entries[-1].kind is Kind.FAILED
@@ -141,21 +142,27 @@ def _abort_when(cut_off: Callable[[], bool], runs: Path, clock: Clock) -> Genera
 
     def watch() -> None:
         while not ended.wait(_POLL_SECONDS):
-            if not cut_off():
-                continue
-            folder = _newest(runs, clock)
-            if folder is not None:
-                with closing(Journal.open(folder.journal, clock)) as journal:
-                    journal.append(Kind.ABORT)
+            if cut_off():
+                _abort(runs, clock)
                 return
 
-    watcher = threading.Thread(target=watch, name="fairtrial-urgent", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
+    with ThreadPoolExecutor(1, "fairtrial-urgent") as thread:
+        watching = thread.submit(watch)
+        try:
+            yield
+        finally:
+            ended.set()
+    watching.result()  # raises what ended it
+
+
+def _abort(runs: Path, clock: Clock) -> None:
+    """Of a run that has its verdict the end is awaited."""
+    folder = _newest(runs, clock)
+    if folder is None:
+        return
+    with closing(Journal.open(folder.journal, clock)) as journal:
+        if journal.last(Kind.VERDICT) is None:
+            journal.append(Kind.ABORT)
 
 
 def _digest(path: Path) -> str:

@@ -7,6 +7,7 @@ next one has the version in service serve again, and goes on with the first even
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,6 +40,7 @@ class Watch:
         self._wake = wake
         self._not_before: dict[int, float] = {}  # by event: when it is tried again
         self._failures: dict[int, int] = {}
+        self._cut_off: set[int] = set()  # events that were, until they are done
         self._looked = float("-inf")
 
     def run(self) -> None:
@@ -57,11 +59,16 @@ class Watch:
         """
         self._notice()
         self._poller.poll(self._inbox, at_once=True)
+        failed: list[str] = []
         while (taken := self._next()) is not None:
-            self._work_on(taken, again=False)
+            try:
+                self._work_on(taken, again=False)
+            except NotReadyError as error:
+                failed.append(f"{taken.event.summary}: {error}")
+                self._not_before[taken.seq] = math.inf
             self._poller.poll(self._inbox)
         self._tell()
-        if away := self._poller.away:
+        if away := [*failed, *self._poller.away]:
             raise NotReadyError("\n".join(away))
 
     def work(self) -> bool:
@@ -85,9 +92,18 @@ class Watch:
                 pause = pause_after(failures, _FIRST, _LONGEST_WITHOUT)
                 self._means.say(f"{error}; it is tried again in {pause:g} s")
                 self._means.clock.sleep(pause)
+                if self._worked_on_something_urgent():
+                    return  # a way back to a version that does serve
             else:
                 self._notice()
                 return
+
+    def _worked_on_something_urgent(self) -> bool:
+        taken = self._next()
+        if taken is None or not is_urgent(self._means, taken.event):
+            return False
+        self._work_on(taken, again=True)
+        return self._means.serving() is not None
 
     def _serve_holder(self) -> None:
         means = self._means
@@ -101,10 +117,16 @@ class Watch:
         means.say(f"version {holder.version} is in service at {url}")
 
     def _next(self) -> Taken | None:
-        """What is urgent comes first, and then in the order in which things came."""
-        return min(
-            self._due(), key=lambda each: (not is_urgent(self._means, each.event), each.seq), default=None
-        )
+        """What is urgent comes first, and then in the order in which things came.
+
+        What was cut off for something urgent comes after that, also where it is urgent itself: a rollback
+        whose retraining was ended would be begun anew, and cut off, for ever.
+        """
+
+        def rank(each: Taken) -> tuple[bool, bool, int]:
+            return each.seq in self._cut_off, not is_urgent(self._means, each.event), each.seq
+
+        return min(self._due(), key=rank, default=None)
 
     def _due(self) -> list[Taken]:
         now = self._means.clock.now()
@@ -113,7 +135,11 @@ class Watch:
     def _work_on(self, taken: Taken, *, again: bool) -> None:
         try:
             handle(self._means, taken, lambda: self._something_urgent(taken))
-        except AbortedError:
+        except AbortedError as error:
+            if not self._something_urgent(taken):  # a person ended it, or nobody approved in time
+                give_up(self._means, taken, str(error))
+                return
+            self._cut_off.add(taken.seq)
             self._means.say(
                 f"{taken.event.summary}: cut off by what is more urgent; it is begun anew after that"
             )

@@ -114,7 +114,7 @@ class SageMakerRegistry:
             uri = model_uri(self._got(version))
             place = beside("s3", uri, run)
             if place is None:
-                raise NotReadyError(
+                raise UsageError(
                     f"the report on version {version} of {self._group} has no place: its model is at "
                     f"{uri or 'no address'}, and a report is put beside models in S3 only"
                 )

@@ -102,7 +102,7 @@ class VertexRegistry:
             uri = self._got(version).artifact_uri
             place = beside("gs", uri, run)
             if place is None:
-                raise NotReadyError(
+                raise UsageError(
                     f"the report on version {version} of {self._model} has no place: its model is at "
                     f"{uri or 'no address'}, and a report is put beside models in Google Storage only"
                 )

@@ -16,7 +16,7 @@ from servers.image.conftest import Running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-STEPS = ("choose", "fetch", "examine", "pack", "trial", "promote", "report", "close")
+STEPS = ("choose", "fetch", "examine", "pack", "trial", "report", "intend", "promote", "close")
 PIPELINE = """
 apiVersion: fairtrial.dev/v1alpha1
 kind: Pipeline

@@ -89,9 +89,9 @@ class TestWatch:
             "wine: version 1 is taken on",
             "wine: fetching models:/wine/1",
             "wine: scanning it",
+            "wine: telling the registry",
             "wine: champion moves to version 1",
             "version 1 is in service at http://127.0.0.1:8080",
-            "wine: telling the registry",
         ]
         again = fairtrial("watch", "--once", "--output", "json")
         assert (again.exit_code, again.output) == (0, "")

@@ -25,6 +25,7 @@ from fairtrial.delivery.ledger import Action
 from fairtrial.delivery.means import Means
 from fairtrial.delivery.pinning import Pinned
 from fairtrial.delivery.reacting import handle
+from fairtrial.delivery.steps import Steps
 from fairtrial.errors import AbortedError, NotReadyError, UnsafeModelError
 from fairtrial.registry.mlflow import MlflowRegistry
 from servers.safety.hostile import Touch
@@ -294,14 +295,18 @@ class TestRollingBack:
 class TestATrialThatWasCutOff:
     """By a roll back in its midst; `test_undone_trials` has a real one."""
 
-    def cut_off(self, wine: Models, watched: Watched, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """Two versions that served, and a third on trial; against whom it is tried."""
+    def cut_off(
+        self, wine: Models, watched: Watched, monkeypatch: pytest.MonkeyPatch, to: str | None = None
+    ) -> list[str]:
+        """Two versions that served, and a third whose trial an undo cuts off; against whom it is tried."""
         adopted(wine, watched, 2)
         wine.give("challenger", wine.add("v2"))
         against: list[str] = []
 
         def tried(_means: Means, _runs: Path, baseline: Pinned, *_: object) -> object:
             against.append(baseline.version)
+            if len(against) == 1:
+                told(watched, "undo", Happening.UNDO, by="ann@host", reason="", to=to)
             raise AbortedError("it was told to")
 
         monkeypatch.setattr(course, "tried", tried)
@@ -314,18 +319,17 @@ class TestATrialThatWasCutOff:
     ) -> None:
         watched = watching()
         against = self.cut_off(wine, watched, monkeypatch)
-        told(watched, "undo", Happening.UNDO, by="ann@host", reason="", to=None)
         watched.watch.work()
         watched.watch.work()
-        assert watched.history[-1] == ("rolledBack", "1", "2")
         assert against == ["2", "1"]
+        # The second time nothing more urgent waits: somebody ended it by hand.
+        assert watched.history[-2:] == [("rolledBack", "1", "2"), ("failed", "3", "1")]
 
     def test_it_is_over_where_its_own_version_was_put_into_service_meanwhile(
         self, wine: Models, watching, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         watched = watching()
-        against = self.cut_off(wine, watched, monkeypatch)
-        told(watched, "undo", Happening.UNDO, by="ann@host", reason="", to="3")
+        against = self.cut_off(wine, watched, monkeypatch, to="3")
         watched.work()
         assert watched.history[-2:] == [("rolledBack", "3", "2"), ("noted", "3", "2")]
         assert against == ["2"]
@@ -432,3 +436,29 @@ def _registered(wine: Models, model: Path) -> str:
     wine.client.log_artifacts(run.info.run_id, str(model), "model")
     source = f"{run.info.artifact_uri}/model"
     return str(wine.client.create_model_version("wine", source=source, run_id=run.info.run_id).version)
+
+
+class TestAPromotionThatTheLedgerDoesNotHave:
+    def test_a_rollback_writes_it_down_first_and_returns_to_what_it_replaced(
+        self, wine: Models, watching, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        watched = watching()
+        adopted(wine, watched, 1)
+        wine.give("champion", wine.add("v1"))
+        trial = taken(watched.state, "challenger:wine:2:1", Happening.CHALLENGER, version="2")
+        steps = Steps(watched.state, trial, watched.clock)
+        steps.once("intend", lambda: {"before": "1", "why": "better", "evidence": {}})
+        told(watched, "undo", Happening.UNDO, by="ann@host", reason="", to=None)
+        watched.watch.work()
+        assert watched.history[-2:] == [("promoted", "2", "1"), ("rolledBack", "1", "2")]
+        assert Inbox(watched.state).waiting() == []
+        assert wine.holder("champion") == "1"
+        assert watched.service.served[-1] == "1"
+
+    def test_an_undo_is_of_the_version_that_served_when_it_was_asked(self, wine: Models, watching) -> None:
+        watched = watching()
+        adopted(wine, watched, 2)
+        told(watched, "undo", Happening.UNDO, by="ann@host", reason="", to=None, of="1")
+        watched.watch.work()
+        assert watched.history[-1] == ("failed", None, "2")
+        assert wine.holder("champion") == "2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from fairtrial_graphs.backends.interface import Route
@@ -10,6 +11,7 @@ from fairtrial.controller.applying import applied, released
 from fairtrial.controller.placing import Cluster, cluster_backend
 from fairtrial.delivery.pinning import Pinned
 from fairtrial.delivery.service.alone import alone
+from fairtrial.errors import NotReadyError
 from fairtrial.planning.models import Fetching, Models
 
 
@@ -28,7 +30,12 @@ class KubernetesService:
     def serve(self, version: Pinned) -> str:
         deployment = alone(self._template, version, self._models)
         with cluster_backend(self._where, self._holder) as backend:
-            serving = applied(backend, deployment, Route(version.arm), lambda _sentence: None)
+            try:
+                serving = applied(backend, deployment, Route(version.arm), lambda _sentence: None)
+            except BaseException:
+                with suppress(NotReadyError):
+                    released(backend)
+                raise
             released(backend)
         return serving.url
 

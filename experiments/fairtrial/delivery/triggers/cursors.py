@@ -13,5 +13,8 @@ def write(kind: str, **fields: Any) -> str:
 
 def read(kind: str, cursor: str | None) -> Mapping[str, Any] | None:
     """None for none, and for that of another kind of trigger, which had the name before the file changed."""
-    found: Any = json.loads(cursor) if cursor is not None else None
-    return found if found is not None and found["kind"] == kind else None
+    try:
+        found: Any = json.loads(cursor) if cursor is not None else None
+    except ValueError:  # that of an age is its last event's key
+        return None
+    return found if isinstance(found, dict) and found.get("kind") == kind else None

@@ -39,7 +39,8 @@ def parse_json(body: bytes) -> Any:
     """What can be kept as JSON again. Raises RefusedError."""
     try:
         found: Any = json.loads(body, parse_constant=_refuse)
-        json.dumps(found, ensure_ascii=False).encode()  # halves of characters are no text
+        # Halves of characters are no text, and 1e999 is no number that could be written again.
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         why = str(error) if isinstance(error, json.JSONDecodeError) else type(error).__name__
         raise RefusedError(f"the body is no JSON: {why}") from error
