@@ -31,3 +31,8 @@ def done(journal: RunJournal, what: Effect) -> Entry | None:
 
 def is_done(journal: RunJournal, what: Effect) -> bool:
     return done(journal, what) is not None
+
+
+def is_intended(journal: RunJournal, what: Effect) -> bool:
+    """Whether this effect was begun, by whichever process, and may have happened."""
+    return any(entry.effect is what for entry in journal.entries(Kind.INTENDED))

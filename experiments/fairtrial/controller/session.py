@@ -8,7 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from fairtrial.atomic import write_text
 from fairtrial.clock import Clock, SystemClock
 from fairtrial.console.interface import Console
 from fairtrial.controller.approval import ApprovalGate
-from fairtrial.controller.asked import check_asked, stored_baseline
+from fairtrial.controller.asked import check_asked, check_resumed, stored_baseline
 from fairtrial.controller.budget import bound_in, budget_of
 from fairtrial.controller.effects import effect, is_done
 from fairtrial.controller.load_pods import check_load_pods, load_pods
@@ -30,8 +30,9 @@ from fairtrial.controller.placing import Cluster, check_fetchable, opened_backen
 from fairtrial.controller.reachable import check_reachable
 from fairtrial.controller.recording import record
 from fairtrial.controller.reference import what
+from fairtrial.controller.retreat import retreating
 from fairtrial.controller.run import Controller
-from fairtrial.errors import AbortedError, FairtrialError, NotReadyError, UsageError
+from fairtrial.errors import AbortedError, FairtrialError, UsageError
 from fairtrial.experiment.elsewhere import at_addresses
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import parse
@@ -169,6 +170,7 @@ def resume(
                 f"start another with `fairtrial run`"
             )
         cluster = placed_in(_started(folder, journal), take_over=options.take_over)
+        check_resumed(plan, replace(options, cluster=cluster), sends=undecided)
         if cluster is None:
             models_of(plan.deployment, plan.models)
         else:
@@ -258,17 +260,8 @@ def _run(
             budget=budget,
         )
         with _closing(backend, journal, console):
-            try:
+            with retreating(controller, plan.baseline, backend, journal, console):
                 verdict = controller.run()
-            except AbortedError:
-                controller.return_to_baseline()
-                raise
-            except NotReadyError as error:
-                # Arms that never got ready must not stay on a cluster; but where the baseline itself is not
-                # ready, there is nothing to return to.
-                if backend.outlives_run and error.arm != plan.baseline:
-                    _return_to_baseline(controller, console)
-                raise
             console.phase("writing the report")
             _leave_documents(verdict, controller.finals, folder, journal)
             console.final(verdict, folder.path)
@@ -290,13 +283,6 @@ def _record(
         _closing(backend, journal, console),
     ):
         record(plan, folder, journal, backend, options.crew, console, clock)
-
-
-def _return_to_baseline(controller: Controller, console: Console) -> None:
-    try:
-        controller.return_to_baseline()
-    except FairtrialError as error:
-        console.phase(f"the cluster cannot be returned to the baseline alone: {error}")
 
 
 @contextmanager
