@@ -7,7 +7,6 @@ effects are still owed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,18 +16,19 @@ from fairtrial_loadtests.plan import LoadPlan
 
 from fairtrial.clock import Clock
 from fairtrial.console.interface import Console
+from fairtrial.controller.aborted import raise_if_aborted
 from fairtrial.controller.applying import applied, released
 from fairtrial.controller.budget import Budget
-from fairtrial.controller.effects import done, effect, is_done
+from fairtrial.controller.effects import effect, is_done
 from fairtrial.controller.holding import HeldLooks, Holds, NoHolds
 from fairtrial.controller.live_sources import live_feed_of
 from fairtrial.controller.load_session import Load, LoadSession, StartableLoad
 from fairtrial.controller.observed import Observed
 from fairtrial.controller.progression import Position, Step
 from fairtrial.controller.reference import timed
-from fairtrial.errors import AbortedError, InterferedError
+from fairtrial.controller.takeover import TakeOver
+from fairtrial.errors import InterferedError
 from fairtrial.experiment.live import Live
-from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.interface import RunJournal
@@ -41,8 +41,6 @@ from fairtrial.planning.plan import Plan
 from fairtrial.planning.words import split_in_words
 from fairtrial.registry.interface import Registry
 from fairtrial.report.history import Event
-
-_POLL_SECONDS = 0.2  # while the baseline is kept
 
 
 class Controller:
@@ -100,20 +98,20 @@ class Controller:
         JournalError.
         """
         if self._journal.last(Kind.VERDICT) is None:
-            self._raise_if_aborted()
+            raise_if_aborted(self._journal, self._folder.id)
         final = self._catch_up() or self._decided()
         if final is None:
             final = self._try_out()
         if self._journal.last(Kind.VERDICT) is None:
             self._journal.append(Kind.VERDICT, verdict_to_dict(final))
         action = self._plan.action(final.decision)
-        if action is Effect.PROMOTE and not self._is_taking_over():
-            self._await_release(final.candidate)
-        if action is Effect.PROMOTE and self._plan.keep_for is not None:
-            self._exchange(final.candidate, self._plan.keep_for)
-        self._act(action, final.candidate)
         if action is Effect.PROMOTE:
-            self._register(final)
+            taking_over = self._taking_over()
+            taking_over.prepare(final.candidate)
+            self._act(action, final.candidate)
+            taking_over.register(final)
+        else:
+            self._act(action, final.candidate)
         return final
 
     def return_to_baseline(self) -> None:
@@ -234,75 +232,18 @@ class Controller:
             released(self._backend)
         self._say(what.value, outcome)
 
-    def _is_taking_over(self) -> bool:
-        return is_done(self._journal, Effect.SWITCH) or is_done(self._journal, Effect.PROMOTE)
-
-    def _await_release(self, candidate: str) -> None:
-        """Raises AbortedError."""
-        told = None
-        while (why := self._holds.promotion()) is not None:
-            if why != told:
-                self._console.phase(f"{candidate} waits to be promoted: {why}")
-                told = why
-            self._watch()
-            self._clock.sleep(_POLL_SECONDS)
-
-    def _exchange(self, candidate: str, keep_for: float) -> None:
-        """Switch to the candidate, and stay ready for `keep_for` seconds to return to the baseline at once.
-
-        The time counts from the switch, whoever made it: what passed while the run was cut off is over.
-        A signal ends the run as `fairtrial abort` does, and is journalled as it: a run that is killed on its
-        way back goes on that way. Raises AbortedError.
-        """
-        if is_done(self._journal, Effect.PROMOTE):
-            return
-        try:
-            self._raise_if_aborted()
-            if not is_done(self._journal, Effect.SWITCH):
-                self._switch(candidate)
-            switched = done(self._journal, Effect.SWITCH)
-            assert switched is not None, "it was switched just now"
-            self._serve_both(candidate, switched.time + keep_for)
-        except KeyboardInterrupt:
-            self._journal.append(Kind.ABORT)
-        self._raise_if_aborted()
-
-    def _switch(self, candidate: str) -> None:
-        self._console.phase(self._plan.doing(Effect.SWITCH, candidate))
-        outcome = self._plan.describe(Effect.SWITCH, candidate)
-        weights = {self._plan.baseline: 0, candidate: 100}
-        with effect(
-            self._journal, Effect.SWITCH, outcome=outcome, revision=Effect.SWITCH.value, weights=weights
-        ):
-            self._apply(self._plan.switched(candidate))
-        self._say(Effect.SWITCH.value, outcome)
-
-    def _serve_both(self, candidate: str, until: float) -> None:
-        if self._clock.now() >= until:
-            return
-        serving = self._apply(self._plan.switched(candidate))  # nothing happens where both are served
-        left = format_duration(max(0, math.ceil(until - self._clock.now())))
-        self._console.phase(
-            f"{candidate} serves at {serving.url}; {self._plan.baseline} is kept for {left} more: "
-            "Ctrl-C or `fairtrial abort` returns to it"
+    def _taking_over(self) -> TakeOver:
+        return TakeOver(
+            self._plan,
+            self._folder.id,
+            self._journal,
+            self._backend,
+            self._console,
+            self._clock,
+            self._registry,
+            self._holds,
+            self.watch_backend,
         )
-        while (left := until - self._clock.now()) > 0 and self._journal.last(Kind.ABORT) is None:
-            self.watch_backend()
-            self._clock.sleep(min(left, _POLL_SECONDS))
-
-    def _register(self, final: Verdict) -> None:
-        """Make the promotion known. After the traffic: a registry must not name what does not serve."""
-        if self._registry is None or is_done(self._journal, Effect.REGISTER):
-            return
-        self._console.phase(f"registering {final.candidate}")
-        with effect(self._journal, Effect.REGISTER, candidate=final.candidate) as details:
-            registered = self._registry.promote(
-                self._plan.artifacts(final.candidate),
-                run=self._folder.id,
-                tags={"fairtrial.verdict": final.decision.value, "fairtrial.candidate": final.candidate},
-            )
-            details |= {"outcome": registered.sentence, "version": registered.version}
-        self._say("registered", registered.sentence)
 
     # ---- judging
 
@@ -381,13 +322,7 @@ class Controller:
 
     def _watch(self) -> None:
         self.watch_backend()
-        self._raise_if_aborted()
-
-    def _raise_if_aborted(self) -> None:
-        asked = self._journal.last(Kind.ABORT)
-        if asked is not None:
-            why = asked.body.get("message")
-            raise AbortedError(f"run {self._folder.id} was aborted {f'as {why}' if why else 'on request'}")
+        raise_if_aborted(self._journal, self._folder.id)
 
     def _incident(self, message: str) -> None:
         self._journal.append(Kind.INCIDENT, {"message": message})
