@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import threading
 from collections.abc import Callable, Generator, Mapping
@@ -25,6 +24,7 @@ from fairtrial.controller.approval import ApprovalGate
 from fairtrial.controller.asked import check_asked, check_resumed, stored_baseline
 from fairtrial.controller.budget import bound_in, budget_of
 from fairtrial.controller.effects import effect, is_done
+from fairtrial.controller.inputs import check_planned_from, check_sent_from, digest, digests_of
 from fairtrial.controller.load_pods import check_load_pods, load_pods
 from fairtrial.controller.placing import Cluster, check_fetchable, opened_backend, placed_in
 from fairtrial.controller.reachable import check_reachable
@@ -102,7 +102,7 @@ def start(
     if options.budget is not None:
         check_budget(parsed, options.budget)
         parsed = bounded(parsed, options.budget)
-    found = stored_baseline(parsed, options, _digest)
+    found = stored_baseline(parsed, options, digest)
     stored, answers = found if found is not None else (None, None)
     if stored is not None:
         parsed = bounded(parsed, stored.seconds)
@@ -130,7 +130,7 @@ def start(
                 "experiment": experiment.name,
                 "folder": str(where.absolute()),
                 "name": parsed.metadata.name,
-                "data": _digest(parsed.data) if parsed.data is not None else None,
+                **digests_of(parsed),
                 "models": [model.as_json() for model in models],
                 "steps": [{"revision": s.revision, "weights": dict(s.weights)} for s in plan.steps],
                 "versions": versions(),
@@ -171,6 +171,8 @@ def resume(
             )
         cluster = placed_in(_started(folder, journal), take_over=options.take_over)
         check_resumed(plan, replace(options, cluster=cluster), sends=undecided)
+        if undecided:
+            check_sent_from(plan.experiment, _started(folder, journal), folder.id)
         if cluster is None:
             models_of(plan.deployment, plan.models)
         else:
@@ -181,7 +183,7 @@ def resume(
 
 
 def recorded_plan(folder: RunFolder, journal: Journal, fetching: Fetching = silent) -> Plan:
-    """The plan of a run, made again from what it recorded. Raises UsageError if its data have changed.
+    """The plan of a run, made again from what it recorded. Raises UsageError if its data are not the same.
 
     Its models must be the recorded ones when they are looked at; nothing is fetched before.
     """
@@ -193,11 +195,7 @@ def recorded_plan(folder: RunFolder, journal: Journal, fetching: Fetching = sile
     stored = Stored.read(recorded["stored"]) if "stored" in recorded else None
     if stored is not None:
         experiment = bounded(experiment, stored.seconds)
-    data = experiment.data
-    if data is not None and _digest(data) != recorded["data"]:
-        raise UsageError(
-            f"{data} has changed since run {folder.id} began: its rows are not the ones recorded"
-        )
+    check_planned_from(experiment, recorded, folder.id)
     plan = plan_of(experiment, Models(experiment.folder, fetching, recorded_in(recorded)), stored)
     bound = bound_in(journal)
     return bound.of(plan) if bound is not None else plan
@@ -362,11 +360,3 @@ def _journal(journal: Journal) -> Generator[Journal]:
         yield journal
     finally:
         journal.close()
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UsageError(f"the data {path} cannot be read: {error.strerror}") from error
