@@ -83,7 +83,7 @@ class ClosedLoop:
         return statistics(environment)
 
     def _end(self, runner: Any) -> None:
-        self._stopped.wait(self._plan.arrivals.max_duration)
+        self._stopped.wait(max(0.0, self._plan.arrivals.max_duration - self._plan.loaded))
         self._stopped.set()
         runner.quit()
         self.done.set()

@@ -7,7 +7,8 @@ load has left is a whole number of arrivals, and the next load goes on with the 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 
@@ -51,3 +52,18 @@ def next_arrival(folder: Path) -> tuple[int, int]:
             continue
         return max(int(each.partition("-")[0]) for each in ids) + 1, len(parts)
     return 0, 0
+
+
+def seconds_loaded(folder: Path, first_parts: Iterable[int]) -> float:
+    """How long loads have lasted by what they recorded; what passed between them is not in it.
+
+    first_parts: the number of the first part that each of them was to write.
+    """
+    from pyarrow import parquet
+
+    def times(part: int) -> list[float]:
+        return parquet.ParquetFile(part_path(folder, part)).read(["time"]).column("time").to_pylist()
+
+    _, end = next_arrival(folder)
+    bounds = sorted({part for part in first_parts if part < end} | {end})
+    return sum(times(after - 1)[-1] - times(first)[0] for first, after in pairwise(bounds))

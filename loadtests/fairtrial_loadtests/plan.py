@@ -127,6 +127,7 @@ class LoadPlan:
     sticky: UnitIn | None = None
     protocol: Literal["rest", "grpc"] = "rest"  # of all addresses
     users: Users | None = None  # instead of requests at `arrivals`, of which the longest duration then holds
+    loaded: float = 0.0  # seconds of that duration which users have had before `first_arrival`
     headers: dict[str, str] = field(default_factory=dict)
 
     def check(self) -> None:

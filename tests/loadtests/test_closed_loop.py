@@ -4,10 +4,12 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from fairtrial_loadtests.client import LoadProcess
 from fairtrial_loadtests.errors import ExitCode
+from fairtrial_loadtests.parts import next_arrival, part_path, seconds_loaded
 from fairtrial_loadtests.plan import Arrivals, LoadPlan, Requests, Split, Users
 from loadtests.conftest import read_observations
 
@@ -103,3 +105,26 @@ def test_a_locustfile_that_is_none_ends_in_a_sentence(users_plan, tmp_path, text
     assert ended.returncode == ExitCode.USAGE
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_users_that_are_begun_again_have_what_is_left_of_their_time(users_plan, tmp_path):
+    plan = users_plan(USERS, flush_every=0.2)
+    first = LoadProcess(plan, tmp_path / "first")
+    first.start()
+    deadline = time.monotonic() + 60
+    while not part_path(plan.output, 1).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    first.stop()
+    arrival, part = next_arrival(plan.output)
+    loaded = seconds_loaded(plan.output, [0])
+    assert loaded > 0
+    time_of_first = read_observations(plan.output).column("time").to_pylist()
+    assert loaded == pytest.approx(time_of_first[-1] - time_of_first[0])
+
+    again = replace(plan, first_arrival=arrival, first_part=part, loaded=plan.arrivals.max_duration - 1.0)
+    assert run(again, tmp_path / "again").returncode == ExitCode.DONE
+    both = read_observations(plan.output).column("time").to_pylist()
+    assert both[-1] - both[len(time_of_first)] < 1.5
+    assert seconds_loaded(plan.output, [0, part, part]) == pytest.approx(
+        loaded + both[-1] - both[len(time_of_first)]
+    ), "what passed between them is not in it"

@@ -294,7 +294,12 @@ class Controller:
         live = self._plan.experiment.spec.traffic.live
         if live is not None:
             return self._next_feed(live, serving)
-        wanted = load_plan(self._plan.experiment, serving, self._folder, alone=self._plan.alone)
+        begun = [
+            entry.body["firstPart"]
+            for entry in self._journal.entries(Kind.INTENDED)
+            if entry.effect is Effect.LOAD
+        ]
+        wanted = load_plan(self._plan.experiment, serving, self._folder, alone=self._plan.alone, begun=begun)
         load = self._new_load(wanted)
         with effect(
             self._journal, Effect.LOAD, firstArrival=wanted.first_arrival, firstPart=wanted.first_part

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fairtrial_graphs.backends.interface import ArmEndpoint, Serving
 from fairtrial_loadtests.observation import SCHEMA
-from fairtrial_loadtests.parts import next_arrival
+from fairtrial_loadtests.parts import next_arrival, seconds_loaded
 from fairtrial_loadtests.plan import Generate, LoadPlan, Requests, Split, Target, UnitIn, Users
 
 from fairtrial.errors import UsageError
@@ -29,11 +31,17 @@ def check_measured(experiment: Experiment) -> None:
 
 
 def load_plan(
-    experiment: Experiment, serving: Serving, folder: RunFolder, *, alone: str | None = None
+    experiment: Experiment,
+    serving: Serving,
+    folder: RunFolder,
+    *,
+    alone: str | None = None,
+    begun: Iterable[int] = (),
 ) -> LoadPlan:
     """The whole load, to be begun at the first arrival that is not recorded.
 
-    alone: the one arm that it is sent to; all of them unless said.
+    alone: the one arm that it is sent to; all of them unless said. begun: the first part of each load that
+    was begun before.
     Raises UsageError where the arms do not speak the load's protocol.
     """
     spec = experiment.spec
@@ -66,6 +74,7 @@ def load_plan(
         max_in_flight=load.max_in_flight,
         protocol=load.protocol,
         users=Users(experiment.folder.absolute() / load.locustfile, load.users) if load.locustfile else None,
+        loaded=seconds_loaded(folder.observations, begun) if load.locustfile else 0.0,
         sticky=_sent_as(spec.sticky) if spec.sticky else None,
     )
 
