@@ -40,6 +40,7 @@ def check_asked(experiment: Experiment, options: Options) -> None:
                 )
     if options.baseline_run is not None:
         _check_not_served(options)
+    _check_ends(options)
     if options.record is not None:
         _check_recorded(experiment, options.record, options)
     _check_sent(experiment, options)
@@ -48,14 +49,21 @@ def check_asked(experiment: Experiment, options: Options) -> None:
 def check_resumed(plan: Plan, options: Options, *, sends: bool) -> None:
     """Raises UsageError for what cannot be asked of a run that was begun.
 
-    options: with the cluster that it is on. sends: whether it still has load to send.
+    options: with the cluster and the budget that it has. sends: whether it still has load to send.
     """
     if plan.elsewhere:
         _check_elsewhere(options)
     if plan.stored is not None:
         _check_not_served(options)
     if sends:
+        _check_ends(options)
         _check_sent(plan.experiment, options)
+
+
+def _check_ends(options: Options) -> None:
+    """Raises UsageError where a run with a budget would go on for as long as nobody interrupts it."""
+    if options.budget is not None and options.keep_serving:
+        raise UsageError("--budget: --keep-serving has no end; leave one of the two out")
 
 
 def stored_baseline(

@@ -32,15 +32,13 @@ class Budget:
         return self._clock.now() - self._began > end_of_load(plan.experiment, self._seconds)
 
 
-def budget_of(started: Mapping[str, Any], journal: RunJournal, began: float, clock: Clock) -> Budget | None:
-    """That of a run, unless its load is bounded already: what a run rests on never changes.
+def budget_of(started: Mapping[str, Any], began: float, clock: Clock) -> Budget | None:
+    """That of a run, if it has one.
 
     started: the journal's first entry. began: a run that was cut off before has its whole budget again.
     """
     seconds = started.get("budget")
-    if seconds is None or journal.last(Kind.BOUND) is not None:
-        return None
-    return Budget(seconds, began, clock)
+    return Budget(seconds, began, clock) if seconds is not None else None
 
 
 def bound_in(journal: RunJournal) -> Bound | None:

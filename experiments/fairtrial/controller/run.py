@@ -62,7 +62,7 @@ class Controller:
     ) -> None:
         """registry: where a promotion is made known, if anywhere. holds: what keeps it from going forward.
 
-        watched: looks on as live traffic is read. budget: bounds a run whose load was not bounded yet.
+        watched: looks on as live traffic is read. budget: when the run is to be over.
         """
         self._plan = plan
         self._registry = registry
@@ -190,8 +190,11 @@ class Controller:
                 session.stop()
 
     def _keep_within_budget(self) -> None:
-        """Plan for the time that is left. Nothing has been judged yet. Raises NotReadyError."""
-        if self._budget is not None:
+        """Plan for the time that is left, once: what a run rests on never changes. Raises NotReadyError.
+
+        Where that is still to be done, nothing has been judged yet.
+        """
+        if self._budget is not None and self._journal.last(Kind.BOUND) is None:
             bound = self._budget.fixed(self._plan, self._journal)
             self._plan = bound.of(self._plan)
             self._judging = StreamJudge(self._plan.claims)

@@ -33,7 +33,7 @@ from fairtrial.controller.reference import what
 from fairtrial.controller.retreat import retreating
 from fairtrial.controller.run import Controller
 from fairtrial.errors import AbortedError, FairtrialError, UsageError
-from fairtrial.experiment.elsewhere import at_addresses
+from fairtrial.experiment.elsewhere import at_addresses, directly
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import parse
 from fairtrial.followers.choose import followed
@@ -100,7 +100,7 @@ def start(
     parsed = _parsed(text, str(experiment), where, options.against, check_files=at_hand)
     check_asked(parsed, options)
     if options.budget is not None:
-        check_budget(parsed, options.budget)
+        check_budget(directly(parsed) if options.baseline_run is not None else parsed, options.budget)
         parsed = bounded(parsed, options.budget)
     found = stored_baseline(parsed, options, digest)
     stored, answers = found if found is not None else (None, None)
@@ -169,10 +169,12 @@ def resume(
                 f"run {folder.id} could not go on, and its cluster was returned to the baseline; "
                 f"start another with `fairtrial run`"
             )
-        cluster = placed_in(_started(folder, journal), take_over=options.take_over)
-        check_resumed(plan, replace(options, cluster=cluster), sends=undecided)
+        started = _started(folder, journal)
+        cluster = placed_in(started, take_over=options.take_over)
+        asked = replace(options, cluster=cluster, budget=started.get("budget"))
+        check_resumed(plan, asked, sends=undecided)
         if undecided:
-            check_sent_from(plan.experiment, _started(folder, journal), folder.id)
+            check_sent_from(plan.experiment, started, folder.id)
         if cluster is None:
             models_of(plan.deployment, plan.models)
         else:
@@ -238,9 +240,10 @@ def _run(
     clock: Clock,
     began: float,
 ) -> None:
-    budget = budget_of(_started(folder, journal), journal, began, clock)
+    started = _started(folder, journal)
+    budget = budget_of(started, began, clock)
     with (
-        opened_backend(cluster, plan, folder, options.port, options.budget) as backend,
+        opened_backend(cluster, plan, folder, options.port, started.get("budget")) as backend,
         load_pods(cluster, options.crew, plan.experiment, folder),
         new_console(plan) as console,
         _followed(plan, folder, clock),

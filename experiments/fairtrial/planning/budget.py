@@ -39,9 +39,20 @@ class Bound:
 
 
 def check_budget(experiment: Experiment, budget: float) -> None:
-    """Raises UsageError for a budget in which nothing can be done, and for traffic that is not ours."""
-    if experiment.spec.traffic.live is not None:
+    """Raises UsageError for a budget in which nothing can be done, and for what takes as long as it likes."""
+    spec = experiment.spec
+    if spec.traffic.live is not None:
         raise UsageError("--budget is of a load test; users' own requests come as they come")
+    approval, blue_green = spec.approval, spec.strategy.blue_green
+    if approval is not None and approval.required and approval.timeout is None and not spec.elsewhere:
+        raise UsageError(
+            "--budget: spec.approval waits for as long as it takes; say its timeout, which comes on top"
+        )
+    if blue_green is not None and blue_green.keep_for > 0 and not spec.elsewhere:
+        kept = format_duration(blue_green.keep_for)
+        raise UsageError(
+            f"--budget: strategy.blueGreen keeps the baseline for {kept} after the verdict; say `keepFor: 0s`"
+        )
     least = _BEFORE + _around(experiment) + _least_load(experiment)
     if budget < least:
         raise UsageError(

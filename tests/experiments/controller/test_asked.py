@@ -88,6 +88,15 @@ def test_nothing_goes_on_serving_beside_a_stored_baseline(folder: Path) -> None:
         check_resumed(plan, Options(keep_serving=True), sends=True)
 
 
+def test_a_run_with_a_budget_does_not_go_on_serving(folder: Path) -> None:
+    experiment, endless = _experiment(folder, _ROWS), Options(budget=60.0, keep_serving=True)
+    with pytest.raises(UsageError, match="has no end"):
+        check_asked(experiment, endless)
+    with pytest.raises(UsageError, match="has no end"):
+        check_resumed(plan_of(experiment), endless, sends=True)
+    check_resumed(plan_of(experiment), endless, sends=False)  # it is over, and may be served
+
+
 def test_made_up_requests_are_not_recorded(folder: Path) -> None:
     check_asked(_experiment(folder, _ROWS), Options(record="v1"))
     with pytest.raises(UsageError, match="made up"):

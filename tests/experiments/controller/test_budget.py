@@ -142,7 +142,7 @@ class Run:
             return number
 
         journal.append = dying  # type: ignore[method-assign]
-        budget = budget_of({"budget": _BUDGET}, journal, began, self.clock)
+        budget = budget_of({"budget": _BUDGET}, began, self.clock)
         controller = Controller(
             self.plan(journal),
             self.folder,
@@ -192,6 +192,18 @@ def test_what_was_fixed_stays_when_the_run_is_taken_up_by_another_process(tmp_pa
     assert verdict.look == 22
 
 
+def test_a_run_that_is_taken_up_ends_in_its_budget_too(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    with pytest.raises(Killed):
+        run.go(kill_at=Kind.BOUND)
+    run.stuck = True
+    run.clock.sleep(3600)
+    again = run.clock.now()
+    run.go()
+    assert run.sent[0].stopped
+    assert run.clock.now() - again < _BUDGET - 5 - 8 + 1 + 20
+
+
 def test_a_load_that_is_held_up_is_ended_and_what_it_recorded_is_judged(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.stuck = True
@@ -217,6 +229,26 @@ def test_a_budget_that_nothing_fits_into_is_refused_before_anything_is_done(tmp_
     check_budget(experiment, 19.0)
     with pytest.raises(UsageError, match="take 19s; say more"):
         check_budget(experiment, 18.0)
+
+
+@pytest.mark.parametrize(
+    ("more", "wrong"),
+    [
+        ("  approval: {}\n", "say its timeout"),
+        ("  strategy: {blueGreen: {}}\n", "say `keepFor: 0s`"),
+        ("  approval: {timeout: 1m}\n", None),
+        ("  approval: {required: false}\n", None),
+        ("  strategy: {blueGreen: {keepFor: 0s}}\n", None),
+    ],
+)
+def test_what_waits_after_the_verdict_has_no_budget(tmp_path: Path, more: str, wrong: str | None) -> None:
+    World(tmp_path, StoppedClock())
+    experiment = parse((_FILE + more).encode(), source="e.yaml", folder=tmp_path)
+    if wrong is None:
+        check_budget(experiment, 60.0)
+        return
+    with pytest.raises(UsageError, match=wrong):
+        check_budget(experiment, 60.0)
 
 
 @pytest.mark.slow  # a minute: a run that uses its budget up
