@@ -17,14 +17,14 @@ HEADERS = "FAIRTRIAL_HEADERS"
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
-def headers_for(arm: str, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The headers of every request to an arm; its own variable beats that of all.
+def headers_for(arm: str | None, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The headers of every request to an arm; its own variable beats that of all. None: the split's.
 
     Raises BadLoadError, which does not repeat what may be secret.
     """
     environ = os.environ if environ is None else environ
     found: dict[str, str] = {}
-    for variable in (HEADERS, variable_of(arm)):
+    for variable in (HEADERS, *([variable_of(arm)] if arm is not None else [])):
         for line in environ.get(variable, "").splitlines():
             name, colon, value = (part.strip() for part in line.partition(":"))
             if not line.strip():

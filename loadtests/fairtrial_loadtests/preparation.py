@@ -75,7 +75,9 @@ def prepare(
             )
             for target in plan.targets
         ],
-        split=_split(plan, data, split, encoders) if split else None,
+        split=_split(replace(plan, headers=plan.headers | headers_for(None)), data, split, encoders)
+        if split
+        else None,
         arms_by_model={target.model: target.arm for target in plan.targets},
         scorer=Scorer(data.targets),
         units=data.units,

@@ -329,3 +329,15 @@ def test_an_observation_that_cannot_be_made_ends_the_load_instead_of_being_missi
 
     load.run(broken)
     assert (load.reason, str(load.bug)) == ("error", "a listener's mistake")
+
+
+def test_the_headers_of_all_arms_are_sent_through_the_split_and_those_of_one_are_not(
+    server, make_plan, run_load, monkeypatch
+):
+    monkeypatch.setenv("FAIRTRIAL_HEADERS", "X-Team: risk")
+    monkeypatch.setenv("FAIRTRIAL_HEADERS_V1", "X-Own: v1")
+    run_load(make_plan(duration=0.3, share=0.5))
+    sent = [request["headers"] for request in server.log("split") if request["path"].endswith("/infer")]
+    assert sent
+    assert {each.get("x-team") for each in sent} == {"risk"}
+    assert not any("x-own" in each for each in sent)
