@@ -26,6 +26,7 @@ from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal
 from fairtrial.judge.verdict import Decision
 from fairtrial.judge.wording import listed
+from fairtrial.planning.cut import too_short
 from fairtrial.planning.stored import Stored
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz")
@@ -56,6 +57,9 @@ def read_stored(run: Path, arm: str | None, experiment: Experiment, data: str) -
         source = _source(run, place)
         _check_rows(source, data)
         taken, arm = _taken(source, arm, experiment.spec.baseline.name)
+    why = too_short(experiment, _seconds(taken), recorded=True)
+    if why is not None:
+        raise UsageError(f"--baseline-run: {source.name} {why}")
     paired = _same_arrivals(source, experiment) and taken.column("pair").null_count == 0
     stored = Stored(
         run=source.name,

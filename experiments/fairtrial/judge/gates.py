@@ -151,7 +151,7 @@ def _full_cycle(spec: JudgeSpec, evidence: Evidence) -> Gate:
 
 
 def _whole_load(spec: JudgeSpec, evidence: Evidence) -> Gate:
-    """Before the peak of a load nothing is known of the peak, and a run that is down comes no nearer to it."""
+    """Before the peak of a load nothing is known of it, and a run that is down comes no nearer to it."""
     seen = _clock(evidence) - _down(spec, evidence)
     return Gate(
         "wholeLoad",
@@ -167,7 +167,7 @@ def _clock(evidence: Evidence) -> float:
 
 
 def _down(spec: JudgeSpec, evidence: Evidence) -> float:
-    """Seconds without a request, beyond those that the load has by itself: a run that was killed, and resumed.
+    """Seconds without a request, beyond those that the load has by itself: a run was killed, and resumed.
 
     Whole time batches: of a pause, up to one more than `load_gap` counts as load.
     """

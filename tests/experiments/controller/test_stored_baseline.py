@@ -216,6 +216,34 @@ def test_an_archive_a_folder_above_and_bare_observations_are_read_too(home: Home
         assert stored.incomparable is not None
 
 
+@pytest.mark.parametrize(
+    ("load", "seconds", "why"),
+    [
+        ("arrivals: {spike: {base: 50/s, peak: 500/s, at: 90s, for: 10s}}, ", 30, "the peak ends at 1m40s"),
+        (
+            "arrivals: {stepped: [{rate: 9/s, for: 60s}, {rate: 90/s, for: 60s}]}, ",
+            30,
+            "the last stage begins at",
+        ),
+    ],
+)
+def test_a_stored_run_that_never_came_to_the_peak_is_no_baseline(
+    home: Home, load: str, seconds: float, why: str
+) -> None:
+    text = _FILE.replace("loadTest: {", f"loadTest: {{{load}")
+    short = only(Load(split=0.0, seconds=seconds).table(), "v1")
+    run = home.store("short", short, None, text, recorded="v1")
+    with pytest.raises(UsageError, match=f"short leaves (30|29.9)s of load, and {why}"):
+        read_stored(run, None, home.experiment(text), home.data)
+
+
+def test_a_load_whose_peak_comes_last_was_recorded_whole_when_its_last_arrival_was(home: Home) -> None:
+    peak = "arrivals: {spike: {base: 50/s, peak: 500/s, at: 50s, for: 10s}}, maxDuration: 1m, "
+    text = _FILE.replace("loadTest: {", f"loadTest: {{{peak}")
+    run = home.store("whole", only(Load(split=0.0, seconds=59.99).table(), "v1"), None, text, recorded="v1")
+    assert read_stored(run, None, home.experiment(text), home.data)[0].paired
+
+
 def test_what_cannot_be_a_baseline_is_told(home: Home, tmp_path: Path) -> None:
     run = home.store("r5", only(Load(split=0.0).table(), "v1"), recorded="v1")
     with pytest.raises(UsageError, match="was sent other rows"):
