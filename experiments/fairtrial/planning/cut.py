@@ -21,24 +21,25 @@ def too_short(experiment: Experiment, seconds: float, *, recorded: bool = False)
     warm_up = experiment.spec.analysis.warm_up
     if warm_up != "auto" and warm_up >= seconds:
         return f"leaves {left} of load, of which the first {format_duration(warm_up)} are warm-up: say more"
-    needed, what = _needed(load)
+    needed, what = _needed(load, experiment.spec.analysis.look_interval)
     slack = 0.0
     if recorded and needed:
         sending = sending_of(experiment)
         slack = sending.seconds - sending.cycle if sending.cycle else 0.0
     if seconds + slack < needed:
-        return f"leaves {left} of load, and {what} at {format_duration(needed)}: say more, or a shorter load"
+        return (
+            f"leaves {left} of load, and {what} is at {format_duration(needed)}: say more, or a shorter load"
+        )
     return None
 
 
-def _needed(load: LoadTest) -> tuple[float, str]:
+def _needed(load: LoadTest, look: float) -> tuple[float, str]:
     """Seconds that a load which changes must last to be itself, and what comes then; 0 of any other."""
     arrivals = load.arrivals
     if arrivals is None:
         return 0.0, ""
     if arrivals.spike is not None:
-        return arrivals.spike.at + arrivals.spike.lasts, "the peak ends"
+        return arrivals.spike.at + arrivals.spike.lasts, "the end of the peak"
     if arrivals.stepped is not None:
-        # Of a stage that has only begun nothing is seen.
-        return sum(stage.lasts for stage in arrivals.stepped[:-1]), "the last stage begins"
-    return (arrivals.soak.ramp_up, "the ramp ends") if arrivals.soak is not None else (0.0, "")
+        return sum(stage.lasts for stage in arrivals.stepped[:-1]) + look, "the first look at the last stage"
+    return (arrivals.soak.ramp_up + look, "the first look after the ramp") if arrivals.soak else (0.0, "")

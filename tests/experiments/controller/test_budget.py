@@ -234,9 +234,9 @@ def _changing(folder: Path, load: str, analysis: str = "{}") -> Experiment:
 @pytest.mark.parametrize(
     ("load", "enough", "why"),
     [
-        (_SPIKE, 118, "and the peak ends at 1m40s: say more, or a shorter load"),
-        (_STEPPED, 79, "and the last stage begins at 1m: say more, or a shorter load"),
-        (_SOAK, 319, "and the ramp ends at 5m: say more, or a shorter load"),
+        (_SPIKE, 118, "and the end of the peak is at 1m40s: say more, or a shorter load"),
+        (_STEPPED, 79, "and the first look at the last stage is at 1m1s: say more, or a shorter load"),
+        (_SOAK, 319, "and the first look after the ramp is at 5m1s: say more, or a shorter load"),
     ],
 )
 def test_a_budget_cuts_off_no_peak_no_last_stage_and_no_ramp(

@@ -216,14 +216,36 @@ def test_an_archive_a_folder_above_and_bare_observations_are_read_too(home: Home
         assert stored.incomparable is not None
 
 
+@pytest.mark.parametrize("said", ["exclude: [x]", "unit: user"])
+def test_other_columns_are_another_request_and_why_nothing_is_paired_is_told(home: Home, said: str) -> None:
+    text = _FILE.replace("data: rows.csv", f"data: rows.csv, {said}")
+    run = home.store("columns", only(Load(split=0.0).table(), "v1"), None, text, recorded="v1")
+    stored, _ = read_stored(run, None, home.experiment(), home.data)
+    differs = f"load was another one (requests.{said.partition(':')[0]} differs)"
+    assert not stored.paired
+    assert stored.incomparable == f"its {differs}"
+    claims = plan_of(home.experiment(), stored=stored).claims
+    assert claims.weaknesses == (
+        f"Scores are not paired by row, since the stored run's {differs}: a small difference takes longer "
+        "to show.",
+    )
+
+
+def test_scores_by_other_answers_are_not_compared(home: Home) -> None:
+    text = _FILE.replace("data: rows.csv", "data: rows.csv, target: x")
+    run = home.store("scored", only(Load(split=0.0).table(), "v1"), None, text, recorded="v1")
+    with pytest.raises(UsageError, match="was scored by the column x, and this run is by target"):
+        read_stored(run, None, home.experiment(), home.data)
+
+
 @pytest.mark.parametrize(
     ("load", "seconds", "why"),
     [
-        ("arrivals: {spike: {base: 50/s, peak: 500/s, at: 90s, for: 10s}}, ", 30, "the peak ends at 1m40s"),
+        ("arrivals: {spike: {base: 50/s, peak: 500/s, at: 90s, for: 10s}}, ", 30, "the end of the peak"),
         (
             "arrivals: {stepped: [{rate: 9/s, for: 60s}, {rate: 90/s, for: 60s}]}, ",
             30,
-            "the last stage begins at",
+            "the first look at the last stage",
         ),
     ],
 )

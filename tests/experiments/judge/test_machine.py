@@ -185,6 +185,23 @@ def test_arrivals_that_were_never_recorded_have_no_pair_that_could_be_missing() 
     assert table.column("pair").null_count == 6000 - 100
 
 
+def test_an_arrival_that_brings_another_row_now_is_no_pair_but_counts_on_both_sides() -> None:
+    stored = recorded(Load(split=0.0), 0).sort_by("pair")
+    row = np.array(stored.column("row"))
+    moved = pa.array(np.where(np.arange(row.size) < 1000, row + 1, row))  # as another version draws them
+    table = Beside(stored.set_column(stored.schema.get_field_index("row"), "row", moved))(
+        recorded(Load(split=0.0), 1)
+    )
+    assert table.num_rows == 12_000
+    assert table.column("pair").null_count == 2000
+    by_pair: dict[int, set[int]] = {}
+    for pair, at in zip(table.column("pair").to_pylist(), table.column("row").to_pylist(), strict=True):
+        if pair is not None:
+            by_pair.setdefault(pair, set()).add(at)
+    assert len(by_pair) == 5000
+    assert all(len(rows) == 1 for rows in by_pair.values())
+
+
 def test_runs_with_other_arrivals_are_put_beside_each_other_unpaired() -> None:
     stored = recorded(Load(split=0.0), 0)
     stored = stored.set_column(stored.schema.get_field_index("pair"), "pair", pa.nulls(6000, pa.int64()))
