@@ -28,10 +28,14 @@ from fairtrial.judge.verdict import Decision
 from fairtrial.judge.wording import listed
 from fairtrial.planning.cut import too_short
 from fairtrial.planning.stored import Stored
+from fairtrial.versions import versions
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz")
 #: What a stored baseline is asked for, where it has it.
 _COLUMNS = ("arm", "latency", "status", "row", "score", "absoluteError", "squaredError", "prediction")
+
+#: By whose versions arrival n is a row.
+_DRAW = ("fairtrial", "numpy")
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,9 @@ def _unpaired(source: _Source, experiment: Experiment, taken: Tabular) -> str | 
         return "the stored run loaded several arms at once"
     if differ := _differences(source, experiment):
         return f"the stored run's load was another one ({_listed(differ)})"
+    then, now = source.started.get("versions", {}), versions()
+    if drawn := [name for name in _DRAW if then.get(name, now[name]) != now[name]]:
+        return f"the stored run was by another version of {listed(drawn)}, which may have sent other rows"
     if "row" not in taken.column_names or taken.column("pair").null_count:
         return "not every answer of the stored run names its arrival and its row"
     return None

@@ -27,6 +27,7 @@ from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal
 from fairtrial.planning.plan import plan_of
+from fairtrial.versions import versions
 from fairtrial_loadtests.parts import part_path
 
 _KILLED = Path(__file__).with_name("killed.py")
@@ -229,6 +230,16 @@ def test_other_columns_are_another_request_and_why_nothing_is_paired_is_told(hom
         f"Scores are not paired by row, since the stored run's {differs}: a small difference takes longer "
         "to show.",
     )
+
+
+@pytest.mark.parametrize(("then", "paired"), [("0.0.1", False), (versions()["numpy"], True)])
+def test_another_version_may_have_drawn_other_rows(home: Home, then: str, paired: bool) -> None:
+    table = only(Load(split=0.0).table(), "v1")
+    run = home.store("old", table, recorded="v1", versions={"numpy": then})
+    stored, _ = read_stored(run, None, home.experiment(), home.data)
+    assert stored.paired == paired
+    told = "the stored run was by another version of numpy, which may have sent other rows"
+    assert stored.unpaired == (None if paired else told)
 
 
 def test_scores_by_other_answers_are_not_compared(home: Home) -> None:
