@@ -1,8 +1,8 @@
 """The baseline's observations of an earlier run, put beside those of a candidate that is loaded alone.
 
 Where both runs sent the same arrivals, the candidate's answer to arrival n and the stored one to it are
-halves of a pair: the same row, at the same moment of the schedule. Elsewhere the n-th observations are put
-beside each other, so that both arms are spread over the same time, and nothing is paired.
+halves of a pair, if they are of the same row: at the same moment of the schedule. Elsewhere the n-th
+observations are put beside each other, so that both arms are spread over the same time, and nothing is paired.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from fairtrial.evidence.arrow import FloatArray, Index, Tabular
+from fairtrial.evidence.arrow import BoolArray, FloatArray, Index, Tabular
 
 #: pyarrow has no types.
 Schema: TypeAlias = Any
@@ -58,7 +58,7 @@ class Beside:
             parts.append(_timing(reference, float(time.max()), present.schema))
         return pa.concat_tables(parts).sort_by("time")
 
-    def _same_row(self, at: Index, known: Index, observations: Tabular) -> Index:
+    def _same_row(self, at: Index, known: BoolArray, observations: Tabular) -> BoolArray:
         """Of each observation, whether it and the stored one are of one row: versions may draw others."""
         if not self._paired or "row" not in observations.column_names:
             return np.zeros(len(at), np.bool_)
