@@ -2,7 +2,7 @@
 
 Where both runs sent the same arrivals, the candidate's answer to arrival n and the stored one to it are
 halves of a pair, if they are of the same row: at the same moment of the schedule. Elsewhere the n-th
-observations are put beside each other, so that both arms are spread over the same time, and nothing is paired.
+observations are put beside each other, so that both arms are spread over the same time, unpaired.
 """
 
 from __future__ import annotations
