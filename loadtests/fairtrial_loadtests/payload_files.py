@@ -24,12 +24,12 @@ class PayloadFiles:
         self._files = _files(plan)
         requests = plan.requests
         self._read_as = repr(
-            (requests.target, requests.unit, requests.exclude, plan.arrivals.trace, plan.seed)
+            (requests.target, requests.unit, requests.exclude, requests.generate, plan.arrivals, plan.seed)
         )
 
     @cached_property
     def digest(self) -> str:
-        """Of the bytes, and of how they are read."""
+        """Of the bytes, and of all else that material is made of."""
         digest = hashlib.sha256(self._read_as.encode())
         for role, path in self._files.items():
             with path.open("rb") as file:

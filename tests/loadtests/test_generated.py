@@ -90,6 +90,20 @@ def test_workers_elsewhere_make_up_the_same(make_plan):
     assert encoder_of("v1", x, material.data).encode(5) == encoder_of("v1", x, here).encode(5)
 
 
+def test_a_worker_that_outlives_its_master_takes_no_pace_and_no_rows_of_another_run_for_its_own(make_plan):
+    from fairtrial_loadtests.plan import Arrivals, Stage
+
+    plan = make_plan(requests=Requests(None, generate=Generate(rows=20)), arrivals=Arrivals(10.0))
+    others = [
+        replace(plan, requests=Requests(None, generate=Generate(rows=21))),
+        replace(plan, requests=Requests(None, generate=Generate(rows=20, size=3))),
+        replace(plan, arrivals=Arrivals(20.0)),
+        replace(plan, arrivals=Arrivals(10.0, stages=(Stage(5.0, 10.0), Stage(5.0, 90.0)))),
+    ]
+    assert len({PayloadFiles(each).digest for each in (plan, *others)}) == 5
+    assert PayloadFiles(replace(plan, first_arrival=7)).digest == PayloadFiles(plan).digest
+
+
 def test_a_trace_comes_to_workers_elsewhere_with_the_data(make_plan, tmp_path):
     from fairtrial_loadtests.plan import Arrivals, Trace
     from fairtrial_loadtests.preparation import schedule_of

@@ -85,7 +85,7 @@ def at_the_null(spec: JudgeSpec) -> JudgeSpec:
         replace(metric, margin=Margin(0.0, metric.margin.relative), design_effect=None)
         for metric in spec.metrics
     )
-    return replace(spec, metrics=metrics, abort_error_rate=None, full_cycle=0.0)
+    return replace(spec, metrics=metrics, abort_error_rate=None, full_cycle=0.0, load_cycle=0.0)
 
 
 def calibrate(

@@ -26,11 +26,16 @@ from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal
 from fairtrial.judge.verdict import Decision
 from fairtrial.judge.wording import listed
+from fairtrial.planning.cut import too_short
 from fairtrial.planning.stored import Stored
+from fairtrial.versions import versions
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz")
 #: What a stored baseline is asked for, where it has it.
 _COLUMNS = ("arm", "latency", "status", "row", "score", "absoluteError", "squaredError", "prediction")
+
+#: By whose versions arrival n is a row.
+_DRAW = ("fairtrial", "numpy")
 
 
 @dataclass(frozen=True)
@@ -55,18 +60,23 @@ def read_stored(run: Path, arm: str | None, experiment: Experiment, data: str) -
     with _unpacked(run) as place:
         source = _source(run, place)
         _check_rows(source, data)
+        _check_answers(source, experiment)
         taken, arm = _taken(source, arm, experiment.spec.baseline.name)
-    paired = _same_arrivals(source, experiment) and taken.column("pair").null_count == 0
+    why = too_short(experiment, _seconds(taken), recorded=True)
+    if why is not None:
+        raise UsageError(f"--baseline-run: {source.name} {why}")
+    unpaired = _unpaired(source, experiment, taken)
     stored = Stored(
         run=source.name,
         arm=arm,
         seconds=_seconds(taken),
-        paired=paired,
+        paired=unpaired is None,
         reference=source.reference,
         incomparable=_incomparable(source, experiment),
         weakness=_weakness(source),
+        unpaired=unpaired,
     )
-    return stored, _as_baseline(taken, experiment.spec.baseline.name, paired=paired)
+    return stored, _as_baseline(taken, experiment.spec.baseline.name, paired=stored.paired)
 
 
 @contextmanager
@@ -124,6 +134,18 @@ def _check_rows(source: _Source, data: str) -> None:
         )
 
 
+def _check_answers(source: _Source, experiment: Experiment) -> None:
+    """Two scores of a row are of one kind only if they are by the same right answers."""
+    if source.experiment is None:
+        return
+    then, now = (each.spec.traffic.driven.requests.target for each in (source.experiment, experiment))
+    if then != now:
+        raise UsageError(
+            f"--baseline-run: {source.name} was scored by the column {then}, and this run is by {now}: "
+            f"scores cannot be compared; record the baseline again"
+        )
+
+
 def _taken(source: _Source, arm: str | None, baseline: str) -> tuple[Tabular, str]:
     """What went straight to the arm that is meant, in order of time, and the arm."""
     batches = list(open_source(source.observations).batches())
@@ -173,13 +195,32 @@ def _alone(source: _Source) -> bool:
 def _load_of(experiment: Experiment) -> dict[str, Any]:
     """What of a load two runs must have in common; the rows are known by their digest."""
     load = experiment.spec.traffic.driven
+    requests = load.requests
     return load.model_dump(exclude={"max_duration", "split_share", "requests"}) | {
-        "seed": experiment.spec.analysis.seed
+        "requests.exclude": sorted(requests.exclude),
+        "requests.unit": requests.unit,
+        "seed": experiment.spec.analysis.seed,
     }
 
 
-def _same_arrivals(source: _Source, experiment: Experiment) -> bool:
-    return _alone(source) and not _differences(source, experiment)
+def _unpaired(source: _Source, experiment: Experiment, taken: Tabular) -> str | None:
+    """Why its answers are no halves of pairs, in words that follow "since"."""
+    if source.started is None:
+        return "nothing says what was sent when the stored run was made"
+    if not _alone(source):
+        return "the stored run loaded several arms at once"
+    if differ := _differences(source, experiment):
+        return f"the stored run's load was another one ({_listed(differ)})"
+    then, now = source.started.get("versions", {}), versions()
+    if drawn := [name for name in _DRAW if then.get(name, now[name]) != now[name]]:
+        return f"the stored run was by another version of {listed(drawn)}, which may have sent other rows"
+    if "row" not in taken.column_names or taken.column("pair").null_count:
+        return "not every answer of the stored run names its arrival and its row"
+    return None
+
+
+def _listed(differ: list[str]) -> str:
+    return f"{listed(differ)} differ{'s' if len(differ) == 1 else ''}"
 
 
 def _differences(source: _Source, experiment: Experiment) -> list[str]:
@@ -194,7 +235,7 @@ def _incomparable(source: _Source, experiment: Experiment) -> str | None:
     if not _alone(source):
         return "it loaded several arms at once, and now one is loaded; `fairtrial run --record` records one"
     if differ := _differences(source, experiment):
-        return f"its load was another one ({listed(differ)} differ{'s' if len(differ) == 1 else ''})"
+        return f"its load was another one ({_listed(differ)})"
     if source.started.get("reference") != what():
         return "the reference was another one, as by another Python"
     return None

@@ -74,6 +74,8 @@ def gates(spec: JudgeSpec, evidence: Evidence, candidate: str, ratio: SampleRati
         made.append(_warm_up(spec, evidence))
     if spec.full_cycle > 0:
         made.append(_full_cycle(spec, evidence))
+    if spec.load_cycle > 0:
+        made.append(_whole_load(spec, evidence))
     if spec.last_segment is not None:
         made.append(_last_step(evidence, candidate, spec.last_segment))
     machine = machine_gate(spec, evidence)
@@ -140,14 +142,39 @@ def _broken_baseline(spec: JudgeSpec, evidence: Evidence) -> Gate | None:
 
 def _full_cycle(spec: JudgeSpec, evidence: Evidence) -> Gate:
     """Hours and days differ: a part of a cycle is no sample of it."""
-    seen = 0.0
-    if evidence.origin is not None and evidence.latest is not None:
-        seen = evidence.latest - evidence.origin
+    seen = _clock(evidence)
     return Gate(
         "fullCycle",
         seen >= spec.full_cycle,
         f"{seconds(seen)} of a full cycle of {seconds(spec.full_cycle)} were seen.",
     )
+
+
+def _whole_load(spec: JudgeSpec, evidence: Evidence) -> Gate:
+    """Before the peak of a load nothing is known of it, and a run that is down comes no nearer to it."""
+    seen = _clock(evidence) - _down(spec, evidence)
+    return Gate(
+        "wholeLoad",
+        seen >= spec.load_cycle,
+        f"{seconds(seen)} of the {seconds(spec.load_cycle)} of a load that changes were seen.",
+    )
+
+
+def _clock(evidence: Evidence) -> float:
+    if evidence.origin is None or evidence.latest is None:
+        return 0.0
+    return evidence.latest - evidence.origin
+
+
+def _down(spec: JudgeSpec, evidence: Evidence) -> float:
+    """Seconds without a request, beyond those that the load has by itself: a run was killed, and resumed.
+
+    Whole time batches: of a pause, up to one more than `load_gap` counts as load.
+    """
+    batches = np.unique(np.array([stratum.batch for stratum in evidence.strata], np.int64))
+    gaps = np.diff(batches, prepend=math.floor(spec.warm_up / spec.batch_seconds))
+    own = max(1, math.ceil(spec.load_gap / spec.batch_seconds))
+    return float(np.maximum(gaps - own, 0).sum()) * spec.batch_seconds
 
 
 def _last_step(evidence: Evidence, candidate: str, segment: str) -> Gate:

@@ -23,7 +23,7 @@ from fairtrial.judge.verdict import ArmSummary, ClaimResult, Decision, MetricRes
 from fairtrial.judge.wording import unit_of
 
 #: Version of the rules in this package. It changes whenever the same evidence may get another verdict.
-RULES = "1"
+RULES = "2"
 
 #: Why a latency waits where the gate of the machine is closed, which says more.
 _OTHER_MACHINE = "latencies of the two runs cannot be compared now"

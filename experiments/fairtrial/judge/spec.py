@@ -94,7 +94,9 @@ class JudgeSpec:
     max_duration: float = 120.0  # seconds of intended time; later observations are not looked at
     weights: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     """Segment -> arm -> fraction of the split's traffic that it should have had."""
-    full_cycle: float = 0.0  # seconds that must have been seen before a promotion
+    full_cycle: float = 0.0  # seconds on the clock that must have been seen before a promotion
+    load_cycle: float = 0.0  # seconds of load that must have been, gaps apart
+    load_gap: float = 0.0  # seconds in which a load may bring nothing; a longer pause was none of its own
     last_segment: str | None = None  # no promotion before the candidate has answered in it
     sample_ratio_alpha: float = 0.001
     weaknesses: tuple[str, ...] = ()  # what every verdict says of where the observations come from

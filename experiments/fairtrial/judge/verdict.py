@@ -86,7 +86,7 @@ class SampleRatio:
 
 @dataclass(frozen=True)
 class Gate:
-    name: str  # sampleRatio, minimumData, warmUp, fullCycle ...
+    name: str  # sampleRatio, minimumData, warmUp, fullCycle, wholeLoad ...
     passed: bool
     message: str
 

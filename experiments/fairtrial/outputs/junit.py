@@ -21,7 +21,7 @@ from fairtrial.report import figures
 from fairtrial.report.standing import AGAINST
 
 #: Gates that wait for more, or for a machine to compare on; all others say that the sample is not fair.
-_WAITING = frozenset({"minimumData", "warmUp", "fullCycle", "lastStep", "sameMachine"})
+_WAITING = frozenset({"minimumData", "warmUp", "fullCycle", "wholeLoad", "lastStep", "sameMachine"})
 
 
 class _Mark(StrEnum):

@@ -15,6 +15,7 @@ from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.quantities import format_duration
 from fairtrial.judge.spec import Role
 from fairtrial.judge.wording import effect_of, listed, metric_label, percent
+from fairtrial.planning.cut import too_short
 from fairtrial.planning.needs import Needs, needs_of
 from fairtrial.planning.plan import Plan, plan_of, rows_of
 
@@ -56,9 +57,12 @@ def check_budget(experiment: Experiment, budget: float) -> None:
     least = _BEFORE + _around(experiment) + _least_load(experiment)
     if budget < least:
         raise UsageError(
-            f"--budget {format_duration(budget)}: starting, the last answers and the report take "
+            f"--budget {format_duration(budget)}: starting, warm-up, the last answers and the report take "
             f"{format_duration(math.ceil(least))}; say more"
         )
+    why = too_short(experiment, _whole_looks(experiment, budget - _BEFORE - _around(experiment)))
+    if why is not None:
+        raise UsageError(f"--budget {format_duration(budget)} {why}")
 
 
 def bounded(experiment: Experiment, seconds: float) -> Experiment:
@@ -71,15 +75,20 @@ def bounded(experiment: Experiment, seconds: float) -> Experiment:
 
 
 def bound_of(plan: Plan, budget: float, spent: float) -> Bound:
-    """What is left for the load once `spent` seconds of the budget are over. Raises NotReadyError."""
-    interval = plan.experiment.spec.analysis.look_interval
+    """What is left for the load once `spent` seconds of the budget are over.
+
+    Raises NotReadyError if that is nothing, or too little of the load to be judged.
+    """
+    ready = f"the arms took {format_duration(round(spent))} to be ready"
     left = budget - spent - _BEFORE - _around(plan.experiment)
     if left < _least_load(plan.experiment):
         raise NotReadyError(
-            f"the arms took {format_duration(round(spent))} to be ready, and of the budget of "
-            f"{format_duration(budget)} nothing is left for the load: say more"
+            f"{ready}, and of the budget of {format_duration(budget)} nothing is left for the load: say more"
         )
-    seconds = min(plan.experiment.spec.traffic.driven.max_duration, math.floor(left / interval) * interval)
+    seconds = _whole_looks(plan.experiment, left)
+    why = too_short(plan.experiment, seconds)
+    if why is not None:
+        raise NotReadyError(f"{ready}, and the budget of {format_duration(budget)} {why}")
     plain = Bound(budget, seconds, "")
     return replace(plain, words=_in_words(plain, plain.of(plan)))
 
@@ -89,12 +98,20 @@ def end_of_load(experiment: Experiment, budget: float) -> float:
     return budget - _around(experiment)
 
 
+def _whole_looks(experiment: Experiment, left: float) -> float:
+    """Seconds of load in the seconds that are left for it."""
+    interval = experiment.spec.analysis.look_interval
+    return min(experiment.spec.traffic.driven.max_duration, math.floor(left / interval) * interval)
+
+
 def _around(experiment: Experiment) -> float:
     return _AFTER + experiment.spec.traffic.driven.timeout
 
 
 def _least_load(experiment: Experiment) -> float:
-    return max(1.0, experiment.spec.analysis.look_interval)
+    analysis = experiment.spec.analysis
+    warm_up = analysis.warm_up if analysis.warm_up != "auto" else 0.0
+    return warm_up + max(1.0, analysis.look_interval)
 
 
 def _in_words(bound: Bound, plan: Plan) -> str:

@@ -55,7 +55,9 @@ def claims_of(
         warm_up=analysis.warm_up if analysis.warm_up != "auto" else 0.0,
         auto_warm_up=analysis.warm_up == "auto",
         # A load that changes is judged on the whole of it: before the peak nothing is known of the peak.
-        full_cycle=max(analysis.full_cycle, sending.cycle if sending is not None else 0.0),
+        full_cycle=analysis.full_cycle,
+        load_cycle=sending.cycle if sending is not None else 0.0,
+        load_gap=sending.longest_gap if sending is not None else 0.0,
         min_observations=analysis.min_requests,
         max_duration=longest_run,
         weights={

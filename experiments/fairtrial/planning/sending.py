@@ -19,6 +19,8 @@ from fairtrial.experiment.traffic import LoadTest
 #: comes in 5 of 100,000 loads. At the end a fiftieth more.
 _FEW = 10.0
 _TAIL = 0.02
+#: Moments of a load at which its rate is looked at.
+_MOMENTS = 2048
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,19 @@ class Sending:
         if not self.varies or few + tail >= 1:
             return 0.0
         return self.seconds_until(1 - tail) - self.seconds_until(few)
+
+    @property
+    def longest_gap(self) -> float:
+        """Seconds within the cycle of a changing load in which it may bring nothing by itself; else 0."""
+        if not self.cycle:
+            return 0.0
+        if self._pace.exact:
+            times = self._pace.when(np.arange(1.0, self.arrivals + 1))
+            return float(np.max(np.diff(times), initial=0.0))
+        begin = self.seconds_until(_FEW / self.arrivals)
+        moments = np.linspace(begin, begin + self.cycle, _MOMENTS)
+        work = np.array([self._pace.work(float(moment)) for moment in moments])
+        return float(np.max(np.minimum(self._pace.when(work + _FEW), self.seconds) - moments))
 
 
 def arrivals_of(experiment: Experiment) -> Arrivals:

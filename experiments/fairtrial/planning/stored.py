@@ -25,6 +25,7 @@ class Stored:
     reference: tuple[float, ...]  # seconds of the fixed computation, in order of time
     incomparable: str | None  # why its latencies cannot be compared; None where the reference decides
     weakness: str | None  # what every verdict must say of it
+    unpaired: str | None = None  # why answers are not paired by row, after "since"
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,5 +64,17 @@ def with_stored(claims: JudgeSpec, stored: Stored) -> JudgeSpec:
         claims,
         metrics=tuple(replace(metric, paired=metric.paired and stored.paired) for metric in claims.metrics),
         stored=StoredBaseline(stored.words, stored.reference, stored.incomparable),
-        weaknesses=(*claims.weaknesses, *((stored.weakness,) if stored.weakness else ())),
+        weaknesses=(
+            *claims.weaknesses,
+            *((stored.weakness,) if stored.weakness else ()),
+            *_unpaired(claims, stored),
+        ),
+    )
+
+
+def _unpaired(claims: JudgeSpec, stored: Stored) -> tuple[str, ...]:
+    if stored.unpaired is None or not any(metric.paired for metric in claims.metrics):
+        return ()
+    return (
+        f"Scores are not paired by row, since {stored.unpaired}: a small difference takes longer to show.",
     )

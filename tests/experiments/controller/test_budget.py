@@ -16,12 +16,13 @@ from fairtrial.console.interface import Quiet
 from fairtrial.controller.budget import bound_in, budget_of
 from fairtrial.controller.run import Controller
 from fairtrial.errors import NotReadyError, UsageError
+from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.reading import parse
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal
 from fairtrial.judge.verdict import Decision, Verdict
-from fairtrial.planning.budget import check_budget
+from fairtrial.planning.budget import bound_of, check_budget
 from fairtrial.planning.plan import Plan, plan_of
 from fairtrial.replaying import replay
 from fairtrial_graphs.backends.interface import ArmEndpoint, Incident, Route, Serving
@@ -249,6 +250,44 @@ def test_what_waits_after_the_verdict_has_no_budget(tmp_path: Path, more: str, w
         return
     with pytest.raises(UsageError, match=wrong):
         check_budget(experiment, 60.0)
+
+
+_SPIKE = "arrivals: {spike: {base: 50/s, peak: 500/s, at: 90s, for: 10s}}, maxDuration: 2m, "
+_STEPPED = "arrivals: {stepped: [{rate: 10/s, for: 60s}, {rate: 50/s, for: 60s}]}, "
+_SOAK = "arrivals: {soak: {rate: 50/s, for: 15m, rampUp: 5m}}, "
+
+
+def _changing(folder: Path, load: str, analysis: str = "{}") -> Experiment:
+    World(folder, StoppedClock())
+    text = _FILE.replace("maxDuration: 10m, ", load) + f"  analysis: {analysis}\n"
+    return parse(text.encode(), source="e.yaml", folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("load", "enough", "why"),
+    [
+        (_SPIKE, 118, "and the end of the peak is at 1m40s: say more, or a shorter load"),
+        (_STEPPED, 79, "and the first look at the last stage is at 1m1s: say more, or a shorter load"),
+        (_SOAK, 319, "and the first look after the ramp is at 5m1s: say more, or a shorter load"),
+    ],
+)
+def test_a_budget_cuts_off_no_peak_no_last_stage_and_no_ramp(
+    tmp_path: Path, load: str, enough: float, why: str
+) -> None:
+    experiment = _changing(tmp_path, load)
+    check_budget(experiment, enough)
+    with pytest.raises(UsageError, match=why):
+        check_budget(experiment, enough - 2)
+    with pytest.raises(NotReadyError, match=f"the arms took 20s to be ready, and the budget of .* {why}"):
+        bound_of(plan_of(experiment), enough, 20.0)
+    assert bound_of(plan_of(experiment), enough + 20.0, 20.0).max_duration == enough - 18
+
+
+def test_a_budget_that_is_all_warm_up_is_refused(tmp_path: Path) -> None:
+    experiment = _changing(tmp_path, "", "{warmUp: 40s}")
+    check_budget(experiment, 59.0)
+    with pytest.raises(UsageError, match="warm-up, the last answers and the report take 59s; say more"):
+        check_budget(experiment, 58.0)
 
 
 @pytest.mark.slow  # a minute: a run that uses its budget up

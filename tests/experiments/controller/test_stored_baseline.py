@@ -27,6 +27,7 @@ from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal
 from fairtrial.planning.plan import plan_of
+from fairtrial.versions import versions
 from fairtrial_loadtests.parts import part_path
 
 _KILLED = Path(__file__).with_name("killed.py")
@@ -214,6 +215,66 @@ def test_an_archive_a_folder_above_and_bare_observations_are_read_too(home: Home
         stored, _ = read_stored(place, None, home.experiment(), home.data)
         assert not stored.paired
         assert stored.incomparable is not None
+
+
+@pytest.mark.parametrize("said", ["exclude: [x]", "unit: user"])
+def test_other_columns_are_another_request_and_why_nothing_is_paired_is_told(home: Home, said: str) -> None:
+    text = _FILE.replace("data: rows.csv", f"data: rows.csv, {said}")
+    run = home.store("columns", only(Load(split=0.0).table(), "v1"), None, text, recorded="v1")
+    stored, _ = read_stored(run, None, home.experiment(), home.data)
+    differs = f"load was another one (requests.{said.partition(':')[0]} differs)"
+    assert not stored.paired
+    assert stored.incomparable == f"its {differs}"
+    claims = plan_of(home.experiment(), stored=stored).claims
+    assert claims.weaknesses == (
+        f"Scores are not paired by row, since the stored run's {differs}: a small difference takes longer "
+        "to show.",
+    )
+
+
+@pytest.mark.parametrize(("then", "paired"), [("0.0.1", False), (versions()["numpy"], True)])
+def test_another_version_may_have_drawn_other_rows(home: Home, then: str, paired: bool) -> None:
+    table = only(Load(split=0.0).table(), "v1")
+    run = home.store("old", table, recorded="v1", versions={"numpy": then})
+    stored, _ = read_stored(run, None, home.experiment(), home.data)
+    assert stored.paired == paired
+    told = "the stored run was by another version of numpy, which may have sent other rows"
+    assert stored.unpaired == (None if paired else told)
+
+
+def test_scores_by_other_answers_are_not_compared(home: Home) -> None:
+    text = _FILE.replace("data: rows.csv", "data: rows.csv, target: x")
+    run = home.store("scored", only(Load(split=0.0).table(), "v1"), None, text, recorded="v1")
+    with pytest.raises(UsageError, match="was scored by the column x, and this run is by target"):
+        read_stored(run, None, home.experiment(), home.data)
+
+
+@pytest.mark.parametrize(
+    ("load", "seconds", "why"),
+    [
+        ("arrivals: {spike: {base: 50/s, peak: 500/s, at: 90s, for: 10s}}, ", 30, "the end of the peak"),
+        (
+            "arrivals: {stepped: [{rate: 9/s, for: 60s}, {rate: 90/s, for: 60s}]}, ",
+            30,
+            "the first look at the last stage",
+        ),
+    ],
+)
+def test_a_stored_run_that_never_came_to_the_peak_is_no_baseline(
+    home: Home, load: str, seconds: float, why: str
+) -> None:
+    text = _FILE.replace("loadTest: {", f"loadTest: {{{load}")
+    short = only(Load(split=0.0, seconds=seconds).table(), "v1")
+    run = home.store("short", short, None, text, recorded="v1")
+    with pytest.raises(UsageError, match=f"short leaves (30|29.9)s of load, and {why}"):
+        read_stored(run, None, home.experiment(text), home.data)
+
+
+def test_a_load_whose_peak_comes_last_was_recorded_whole_when_its_last_arrival_was(home: Home) -> None:
+    peak = "arrivals: {spike: {base: 50/s, peak: 500/s, at: 50s, for: 10s}}, maxDuration: 1m, "
+    text = _FILE.replace("loadTest: {", f"loadTest: {{{peak}")
+    run = home.store("whole", only(Load(split=0.0, seconds=59.99).table(), "v1"), None, text, recorded="v1")
+    assert read_stored(run, None, home.experiment(text), home.data)[0].paired
 
 
 def test_what_cannot_be_a_baseline_is_told(home: Home, tmp_path: Path) -> None:

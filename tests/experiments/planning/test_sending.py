@@ -79,11 +79,18 @@ def test_every_kind_is_so_many_arrivals_in_so_many_seconds(
 
 
 def test_a_load_that_changes_is_promoted_on_no_part_of_it() -> None:
-    assert claims(read("arrivalRate: 40/s")).full_cycle == 0
+    assert claims(read("arrivalRate: 40/s")).load_cycle == 0
     spike = claims(read(_SPIKE))
-    assert 110 < spike.full_cycle < spike.max_duration
+    assert 110 < spike.load_cycle < spike.max_duration
     stepped = claims(read("arrivals: {stepped: [{rate: 10/s, for: 90s}, {rate: 100/s, for: 10s}]}"))
-    assert 98 < stepped.full_cycle < 100
+    assert 98 < stepped.load_cycle < 100
+
+
+def test_a_pause_longer_than_the_load_has_by_itself_is_none_of_it(tmp_path: Path) -> None:
+    assert claims(read("arrivalRate: 40/s")).load_gap == 0
+    assert claims(read(_SPIKE)).load_gap == pytest.approx(0.2, rel=0.01)  # ten arrivals at the base rate
+    night = trace(tmp_path, [*(i / 10 for i in range(400)), *(700 + i / 10 for i in range(400))])
+    assert sending_of(read(f"{night}, maxDuration: 20m", tmp_path)).longest_gap == pytest.approx(660.1)
 
 
 def test_a_trace_says_how_long_it_is_and_every_arrival_counts(tmp_path: Path) -> None:
@@ -93,7 +100,7 @@ def test_a_trace_says_how_long_it_is_and_every_arrival_counts(tmp_path: Path) ->
     assert (round(sending.arrivals), round(sending.seconds)) == (400, 40)
     told = claims(experiment)
     assert (told.max_duration, told.planned_looks) == (40, 40)
-    assert 30 < told.full_cycle < times[-1]
+    assert 30 < told.load_cycle < times[-1]
     assert sending_of(read(f"{trace(tmp_path, times)}, maxDuration: 10s", tmp_path)).arrivals == 100
     twice = trace(tmp_path, times).replace("}}", ", speed: 2.0}}")
     assert round(sending_of(read(twice, tmp_path)).seconds) == 20

@@ -12,6 +12,7 @@ import pytest
 from fairtrial_graphs.backends.kubernetes.api import Api
 from fairtrial_graphs.backends.kubernetes.errors import ApiError, Expired
 from fairtrial_graphs.backends.kubernetes.kinds import POD
+from fairtrial_graphs.backends.kubernetes.observer import Observer
 from kubernetes.client import ApiClient, Configuration
 
 GOOD = (200, {}, {"metadata": {"name": "p"}})
@@ -131,3 +132,26 @@ def test_a_watch_ends_with_its_connection_and_says_when_it_must_begin_anew(serve
     whole = list(api.watch(POD, "shop", "1"))
     assert len(whole) == 1, "what follows the last end of line is half an event"
     assert "resourceVersion=1" in server.asked[0]
+
+
+def test_a_watch_that_tells_what_nobody_can_read_is_a_trouble_and_begun_anew(server: Server, api: Api):
+    def pod(name: str) -> dict[str, Any]:
+        return {"metadata": {"namespace": "shop", "name": name, "resourceVersion": "7"}}
+
+    listed = (200, {}, {"items": [pod("p")], "metadata": {"resourceVersion": "5"}})
+    strange = (200, {}, [{"type": "ADDED", "object": {}}])
+    server.answers = [listed, *[strange, listed] * 5, (200, {}, [{"type": "ADDED", "object": pod("q")}])]
+    server.answers += [None] * 50
+    observer = Observer(api, [POD], "shop")
+    observer.start()
+    troubles: set[str | None] = set()
+    try:
+        for _ in range(400):
+            observer.wait(observer.changes, 0.05)
+            troubles.add(observer.trouble)
+            if observer.get(POD, "shop", "q") is not None:
+                break
+    finally:
+        observer.stop()
+    assert observer.get(POD, "shop", "q") is not None, troubles
+    assert "pods cannot be watched: KeyError: 'metadata'" in troubles

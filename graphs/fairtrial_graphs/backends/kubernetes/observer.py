@@ -113,9 +113,15 @@ class _Kept:
             except ApiError as error:
                 # The watch is begun again where it broke; only a version that is too old asks for a list.
                 stale = stale or error.code not in (0, 429, 500, 502, 503, 504)
-                self.trouble = f"{self._kind.plural} cannot be watched: {error}"
-                _log.info("%s", self.trouble)
-                self._ending.wait(next(pauses, _PAUSES[-1]))
+                self._troubled(str(error), next(pauses, _PAUSES[-1]))
+            except Exception as error:  # noqa: BLE001 - a watch that ended must not look like one at work
+                stale = True
+                self._troubled(f"{type(error).__name__}: {error}", next(pauses, _PAUSES[-1]))
+
+    def _troubled(self, why: str, pause: float) -> None:
+        self.trouble = f"{self._kind.plural} cannot be watched: {why}"
+        _log.info("%s", self.trouble)
+        self._ending.wait(pause)
 
     def _begun(self) -> Watch:
         self._watch = self._api.watch(self._kind, self._namespace, self._version)
