@@ -10,8 +10,8 @@ from pathlib import Path
 def test_a_retry_says_again_what_resume_takes():
     from fairtrial_airflow.resuming import resumable
 
-    said = ["--budget", "60s", "--workers", "2", "--backend=kubernetes", "-n", "shop", "--port=8080",
-            "--against", "v1=https://host", "--keep-serving", "--baseline-run", "runs/old", "--bind"]  # fmt: skip
+    said = ["--budget", "60s", "--workers", "2", "--backend=kubernetes", "-n", "shop", "--port=8080"]
+    said += ["--against", "v1=https://host", "--keep-serving", "--baseline-run", "runs/old", "--bind"]
     assert [*resumable(said)] == ["--workers", "2", "--port=8080", "--keep-serving", "--bind"]
 
 
