@@ -29,6 +29,7 @@ SELDON, ISTIO = "machinelearning.seldon.io/v1", "networking.istio.io/v1alpha3"
 AUTOSCALING = "autoscaling/v2"
 ID, APP = "seldon-deployment-id", "seldon-app"
 PORT, GRPC_PORT = 8000, 5001
+_PAUSE = 0.2  # seconds
 
 
 class Health(StrEnum):
@@ -109,11 +110,20 @@ class SeldonOperator:
             try:
                 self._reconcile(graph)
             except RefusedError as error:
-                if error.code not in (404, 409):  # deleted or changed meanwhile: there will be an event
+                if error.code == 409:
+                    self._enqueue(key)
+                elif error.code == 429 or error.code >= 500:
+                    self._again(key)
+                elif error.code != 404:  # deleted meanwhile: there will be an event
                     self.failures.append(f"{key}: {error}")
-                self._enqueue(key) if error.code == 409 else None
             except httpx.TransportError:
-                self._enqueue(key)
+                self._again(key)
+
+    def _again(self, key: Key) -> None:
+        """The server is away or busy, and is not to be kept so."""
+        timer = threading.Timer(_PAUSE, self._enqueue, [key])
+        timer.daemon = True
+        timer.start()
 
     # ---- one round
 

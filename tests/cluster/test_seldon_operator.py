@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster.client import Client, Object
+from cluster.client import Client, Object, RefusedError
+from cluster.control_plane import ControlPlane
+from cluster.faults import Faults, FaultyProxy
 from cluster.seldon_operator import ISTIO, SELDON, Health, SeldonOperator, weights_of
 
 pytestmark = pytest.mark.heavy
@@ -53,6 +57,33 @@ def test_weights_do_not_move_while_a_deployment_is_unready_but_removal_moves_the
     gone = api.wait("apps/v1", "Deployment", deployment, _is_gone, namespace=namespace, timeout=10)
     assert gone is None
     assert api.get(ISTIO, "DestinationRule", "wine-v2", namespace=namespace), "left behind, as the real one"
+
+
+def test_a_server_that_is_busy_or_broken_delays_it_only(
+    control_plane: ControlPlane, seldon: Client, istio: Client, namespace: str, tmp_path: Path
+):
+    proxy = FaultyProxy(control_plane, tmp_path, Faults(busy=0.1, broken=0.1))
+    proxy.start()
+    server = json.loads(proxy.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+    client = Client(server, control_plane.authority, control_plane.token)
+    operator = SeldonOperator(client)
+    while True:
+        try:
+            operator.start()
+            break
+        except RefusedError:
+            continue
+    try:
+        istio.apply(graph(v1=90, v2=10), namespace=namespace)
+        istio.wait(ISTIO, "VirtualService", "wine", lambda found: found is not None,
+                   namespace=namespace, timeout=30)  # fmt: skip
+    finally:
+        operator.stop()
+        client.close()
+        proxy.stop()
+    assert proxy.faulted["busy"]
+    assert proxy.faulted["broken"]
+    assert not operator.failures
 
 
 def _is_unready(deployment: Object | None) -> bool:

@@ -264,13 +264,13 @@ class Attempt:
         if asked is not None:
             self._record.forget((ABORT,))
             raise AbortedError(_ABORTED[asked.body["reason"]])
+        self._holds.paused = resource.asks(PAUSE)  # first: a yes that was said meanwhile counts now
         if resource.asks(APPROVE) and self._holds.awaits_approval:
             by = resource.said(APPROVE) or "somebody"
             self._record.set(run={**self._record.status["run"], "approved": True})
             self._journal.append(Kind.APPROVED, {"by": by})
             self._record.forget((APPROVE,))
             self._tell("Approved", f"{by} has approved the promotion")
-        self._holds.paused = resource.asks(PAUSE)
         self._holds.show()
 
     def _look_at_arms(self) -> None:

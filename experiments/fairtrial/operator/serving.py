@@ -105,7 +105,6 @@ def serve(options: Options, new_feed: FeedFactory, ended: threading.Event | None
         stack.callback(supervisor.stop, _STOPPING)
         working.supervisor = supervisor
         watch(client, options.namespaces, supervisor.observe, ended)
-        ended.set()
     if lease.lost():
         raise NotReadyError(f"{identity} no longer leads: another replica goes on with its runs")
 

@@ -94,7 +94,7 @@ class Supervisor:
         for _ in self._workers:
             self._due.put(None)
         for each in (*runs, *self._workers):
-            each.join(max(0.1, deadline - time.monotonic()))
+            each.join(max(0.0, deadline - time.monotonic()))
 
     # ---- the workers
 

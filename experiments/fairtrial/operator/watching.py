@@ -29,6 +29,8 @@ Observe = Callable[[str | None, Mapping[str, Any]], None]
 def watch(client: ApiClient, namespaces: Sequence[str], observe: Observe, ended: threading.Event) -> None:
     """Tell of every experiment of these namespaces (of all, if none is named) until a signal, or `ended`.
 
+    After either `ended` is set.
+
     observe: called with ADDED, MODIFIED, DELETED or None (it was there), and the resource; must not wait.
     """
     logging.getLogger("kopf").setLevel(logging.ERROR)
@@ -55,14 +57,18 @@ async def _run(registry: kopf.OperatorRegistry, namespaces: Sequence[str], ended
     settings.watching.reconnect_backoff = _RECONNECT
     settings.networking.request_timeout = 30
     settings.queueing.idle_timeout = 1.0
-    await kopf.operator(
-        registry=registry,
-        settings=settings,
-        standalone=True,
-        clusterwide=not namespaces,
-        namespaces=namespaces,
-        stop_flag=ended,
-    )
+    try:
+        await kopf.operator(
+            registry=registry,
+            settings=settings,
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            stop_flag=ended,
+        )
+    finally:
+        # kopf waits for it in a thread, which asyncio joins: after a signal nobody else would set it.
+        ended.set()
     # aiohttp closes its connections in the background, and says so nowhere.
     await asyncio.sleep(_CLOSING)
 

@@ -92,7 +92,11 @@ def killed(project: Path, tmp_path: Path, command: Path) -> Any:
     file = folder / "experiment.yaml"
     file.write_text(file.read_text().replace("lookInterval: 500ms", "lookInterval: 500ms, fullCycle: 8s"))
     operator = FairtrialRunOperator(
-        task_id="trial", experiment="experiment.yaml", cwd=str(folder), executable=str(command)
+        task_id="trial",
+        experiment="experiment.yaml",
+        cwd=str(folder),
+        executable=str(command),
+        arguments=["--budget", "5m", "--backend=local", "--workers", "1", "--summary", "summary.md"],
     )
     ended: list[BaseException] = []
 
@@ -126,13 +130,22 @@ def _sends(folder: Path) -> bool:
 
 
 def test_a_task_that_is_killed_shuts_down_and_the_next_try_goes_on_with_its_run(killed: Any):
+    from airflow.sdk.exceptions import AirflowFailException
+
     operator, (ended,) = killed
     assert type(ended).__name__ == "AirflowException"  # so that it is tried again
+    rows = Path(operator.cwd) / "holdout.parquet"
+    recorded = rows.read_bytes()
+    rows.write_bytes(recorded + b" ")
+    with pytest.raises(AirflowFailException, match="has changed since"):  # no reason to draw another verdict
+        operator.execute(context())
+    rows.write_bytes(recorded)
     told = context()
     document = operator.execute(told)
     assert document["verdict"] == "PROMOTE"
     runs = Path(document["folder"]).parent
     assert [each.name for each in runs.iterdir()] == [document["run"]]
     assert operator.report_link == Path(document["report"]).as_uri()
+    assert (Path(operator.cwd) / "summary.md").is_file()
     # What has its verdict is not taken up again: the next trial is another one.
     assert operator._taken_up(runs) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from cluster.client import Object
 from cluster.operator.conftest import Cluster, Start
@@ -50,3 +52,38 @@ def test_one_that_waits_can_be_aborted(cluster: Cluster, start: Start):
     cluster.annotate(abort="true")
     cluster.until_phase("Aborted")
     assert cluster.split() == {"v1": 100}
+
+
+def test_a_pause_outlasts_the_time_and_a_yes_that_was_said_in_it_counts(cluster: Cluster, start: Start):
+    now = Moved()
+    start(now=now)
+    waiting(cluster, timeout="1h")
+    cluster.annotate(pause="true")
+    cluster.until_phase("Paused")
+    cluster.annotate(approve="ann@desk")
+    now.ahead = 7200.0
+    cluster.source().bring(1, GOOD)
+    cluster.annotate(pause=None)
+    cluster.until_phase("Promoted")
+    assert cluster.split() == {"v2": 100}
+
+
+def test_a_time_that_was_over_during_a_pause_ends_the_run_after_it(cluster: Cluster, start: Start):
+    now = Moved()
+    start(now=now)
+    waiting(cluster, timeout="1h")
+    cluster.annotate(pause="true")
+    cluster.until_phase("Paused")
+    now.ahead = 7200.0
+    cluster.annotate(pause=None)
+    status = cluster.until_phase("Aborted")
+    assert status["message"] == "nobody approved the promotion in time; all traffic goes to v1"
+
+
+class Moved:
+    """The time, set ahead by hand."""
+
+    ahead = 0.0  # seconds
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead

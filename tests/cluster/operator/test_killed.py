@@ -103,6 +103,24 @@ def test_a_run_of_an_operator_that_was_killed_on_its_way_back_comes_back(
     assert cluster.split() == {"v1": 100}
 
 
+def test_one_that_is_told_to_end_lets_the_lease_go_and_leaves_its_run_to_the_next(
+    cluster: Cluster, process: Process, start: Start
+):
+    first = process()
+    cluster.create()
+    cluster.until_step("1/2")
+    first.terminate()
+    assert first.wait(30) == 0
+    lease = cluster.api.get(
+        "coordination.k8s.io/v1", "Lease", "fairtrial-operator", namespace=cluster.namespace
+    )
+    assert lease is not None
+    assert not lease["spec"].get("holderIdentity")
+    start()
+    cluster.source().bring(6, GOOD)
+    cluster.until_step("2/2")
+
+
 def test_what_was_changed_or_deleted_while_no_operator_ran_is_seen_by_the_next(
     cluster: Cluster, start: Start
 ):

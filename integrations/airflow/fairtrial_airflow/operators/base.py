@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import BaseOperator
@@ -41,9 +41,13 @@ class CommandOperator(BaseOperator):
         self.grace = grace
         self._command: Command | None = None
 
-    def call(self, *words: str) -> Finished:
-        """Raises AirflowFailException where there is no such command."""
-        line = [*self.executable, *words, *self.arguments, "--output", "json"]
+    def call(self, *words: str, arguments: Iterable[str] | None = None) -> Finished:
+        """Raises AirflowFailException where there is no such command.
+
+        arguments: in place of the operator's own.
+        """
+        options = self.arguments if arguments is None else arguments
+        line = [*self.executable, *words, *options, "--output", "json"]
         self._command = Command(line, cwd=self.cwd, env=self.env, grace=self.grace, log=self.log)
         try:
             return self._command.run()

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowException
 
 from fairtrial_airflow.command import Finished
-from fairtrial_airflow.endings import USAGE, Reaction, check_reaction, react
+from fairtrial_airflow.endings import Reaction, check_reaction, react
 from fairtrial_airflow.links import ReportLink
 from fairtrial_airflow.operators.base import CommandOperator
+from fairtrial_airflow.resuming import is_over, resumable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -94,8 +95,8 @@ class FairtrialRunOperator(CommandOperator):
         if _is_held(folder):
             raise AirflowException(f"run {folder.name} of an earlier try is still being worked on")
         self.log.info("an earlier try was cut off: its run %s is taken up", folder.name)
-        finished = self.call("resume", str(folder))
-        return None if finished.code == USAGE else finished  # it was aborted, or died before it began
+        finished = self.call("resume", str(folder), arguments=resumable(self.arguments))
+        return None if is_over(finished) else finished
 
     @staticmethod
     def _newest(runs: Path) -> Path | None:
