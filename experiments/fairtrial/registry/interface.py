@@ -88,6 +88,6 @@ class Registry(Protocol):
     def attach(self, version: str, files: Sequence[Path], *, run: str) -> str:
         """Put files (verdict.json, report.html) beside a version; a second time for `run` replaces them.
 
-        Returns where they are, as a URI.
+        Returns where they are, as a URI. Raises UsageError where it has no place for files, and never will.
         """
         ...

@@ -247,7 +247,7 @@ def test_a_package_made_by_others_is_a_version_too(registry: SageMakerRegistry, 
             ModelPackageGroupName=group, InferenceSpecification={"Containers": containers}
         )
     assert [version.uri for version in registry.versions()] == ["", "s3://theirs/wine/"]
-    with pytest.raises(NotReadyError, match="its model is at no address"):
+    with pytest.raises(UsageError, match="its model is at no address"):
         registry.attach("2", [Path("report.html")], run="trial")
 
 
