@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
-from pydantic import ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from fairtrial.delivery.pipeline.retraining import Retrain
 from fairtrial.delivery.pipeline.serving import Image, Serve
@@ -47,8 +47,6 @@ class Notification(Addressee):
 
 class Listen(Part):
     """Where alerts, CloudEvents and the registry's webhooks are posted to."""
-
-    model_config = ConfigDict(json_schema_extra={})
 
     address: str = Field(
         default="127.0.0.1",

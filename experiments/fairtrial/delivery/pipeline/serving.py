@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from fairtrial.experiment.base import Part, raise_mistakes
 from fairtrial.experiment.quantity_types import Duration
@@ -72,8 +72,6 @@ class Serve(Part):
 
 class Image(Part):
     """An OCI image for each version, with the model in it: docs/images.md."""
-
-    model_config = ConfigDict(json_schema_extra={})
 
     push: str = Field(
         min_length=1,
