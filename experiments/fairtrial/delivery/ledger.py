@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NotRequired, TypedDict, Unpack
 
 from fairtrial.clock import Clock
 from fairtrial.delivery.inbox import Taken
@@ -65,6 +65,16 @@ class Entry:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
+class Said(TypedDict):
+    """What whoever writes an entry says of it; each is a field of `Entry`."""
+
+    version: str | None
+    before: str | None
+    why: str
+    by: str
+    evidence: NotRequired[Mapping[str, Any] | None]
+
+
 class Ledger:
     """Of one pipeline, for one thread."""
 
@@ -73,60 +83,31 @@ class Ledger:
         self._model = model
         self._clock = clock
 
-    def close_with(
-        self,
-        taken: Taken,
-        action: Action,
-        *,
-        version: str | None,
-        before: str | None,
-        why: str,
-        by: str,
-        evidence: Mapping[str, Any] | None = None,
-    ) -> Entry:
+    def close_with(self, taken: Taken, action: Action, **said: Unpack[Said]) -> Entry:
         """Write an entry, and that the event is done with, both or neither. Raises StateError.
 
         An event has one entry of each action: one that is there already is what it was.
         """
         with self._state.transaction() as connection:
-            entry = self._append(connection, taken, action, version, before, why, by, evidence or {})
+            entry = self._append(connection, taken, action, said)
             connection.execute(
                 "UPDATE events SET outcome = ? WHERE seq = ? AND outcome IS NULL",
                 (json.dumps({"action": action.value, "entry": entry.seq}), taken.seq),
             )
         return entry
 
-    def add(
-        self,
-        taken: Taken,
-        action: Action,
-        *,
-        version: str | None,
-        before: str | None,
-        why: str,
-        by: str,
-        evidence: Mapping[str, Any] | None = None,
-    ) -> Entry:
+    def add(self, taken: Taken, action: Action, **said: Unpack[Said]) -> Entry:
         """Write an entry of an event that is not done with yet. As `close_with` otherwise."""
         with self._state.transaction() as connection:
-            return self._append(connection, taken, action, version, before, why, by, evidence or {})
+            return self._append(connection, taken, action, said)
 
     def entries(self, *, after: int = 0) -> list[Entry]:
         """In order. Raises StateError where the chain is broken: the message says at which entry."""
         return [entry for entry in read(self._state) if entry.seq > after]
 
-    def _append(
-        self,
-        connection: sqlite3.Connection,
-        taken: Taken,
-        action: Action,
-        version: str | None,
-        before: str | None,
-        why: str,
-        by: str,
-        evidence: Mapping[str, Any],
-    ) -> Entry:
-        connection.execute("BEGIN IMMEDIATE") if not connection.in_transaction else None
+    def _append(self, connection: sqlite3.Connection, taken: Taken, action: Action, said: Said) -> Entry:
+        if not connection.in_transaction:
+            connection.execute("BEGIN IMMEDIATE")
         known = connection.execute(
             "SELECT entry FROM ledger WHERE event = ? AND action = ?", (taken.seq, action.value)
         ).fetchone()
@@ -134,9 +115,19 @@ class Ledger:
             return _entry(known[0])
         last = connection.execute("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()
         seq, previous = (last[0] + 1, last[1]) if last else (1, GENESIS)
-        now = self._clock.now()
-        key = taken.event.key
-        entry = Entry(seq, now, action, self._model, version, before, why, by, key, dict(evidence), previous)
+        entry = Entry(
+            seq=seq,
+            time=self._clock.now(),
+            action=action,
+            model=self._model,
+            version=said["version"],
+            before=said["before"],
+            why=said["why"],
+            by=said["by"],
+            event=taken.event.key,
+            evidence=dict(said.get("evidence") or {}),
+            previous=previous,
+        )
         connection.execute(
             "INSERT INTO ledger (seq, entry, hash, event, action) VALUES (?, ?, ?, ?, ?)",
             (seq, entry.text, entry.hash, taken.seq, action.value),
