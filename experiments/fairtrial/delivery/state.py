@@ -6,14 +6,13 @@ past it; the last step of a delivery and the ledger's entry.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fairtrial.errors import FairtrialError, UsageError
+from fairtrial.locking import hold
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS events (
@@ -105,13 +104,7 @@ def held(folder: Path) -> Generator[None]:
     except OSError as error:
         raise StateError(f"the pipeline in {folder} cannot be held: {error.strerror}") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
-            raise HeldError(f"the pipeline in {folder} is watched by process {holder} already") from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        holder = hold(lock)
+        if holder is not None:
+            raise HeldError(f"the pipeline in {folder} is watched by process {holder} already")
         yield

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import secrets
 import time
@@ -14,6 +12,7 @@ from pathlib import Path
 
 from fairtrial.clock import Clock
 from fairtrial.errors import UsageError
+from fairtrial.locking import hold
 
 
 @dataclass(frozen=True)
@@ -67,15 +66,9 @@ class RunFolder:
         Raises UsageError when another process holds it.
         """
         with (self.path / "run.lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                holder = lock.read().strip() or "unknown"
-                raise UsageError(f"run {self.id} is being worked on by process {holder}") from None
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
+            holder = hold(lock)
+            if holder is not None:
+                raise UsageError(f"run {self.id} is being worked on by process {holder}")
             yield
 
     def is_running(self) -> bool:
