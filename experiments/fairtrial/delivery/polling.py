@@ -8,10 +8,10 @@ from pathlib import Path
 
 from fairtrial.clock import Clock
 from fairtrial.delivery.inbox import Inbox
-from fairtrial.delivery.pauses import pause_after
 from fairtrial.delivery.state import State
 from fairtrial.delivery.triggers.interface import Trigger
 from fairtrial.errors import FairtrialError, NotReadyError
+from fairtrial.pauses import pause_after
 
 _FIRST, _LONGEST = 1.0, 60.0  # seconds until a source that does not answer is asked again
 

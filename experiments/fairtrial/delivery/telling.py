@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from fairtrial.clock import Clock
 from fairtrial.delivery.inbox import Inbox
 from fairtrial.delivery.ledger import Action, Entry, read
-from fairtrial.delivery.pauses import pause_after
 from fairtrial.delivery.pipeline.model import Pipeline
 from fairtrial.delivery.state import State
 from fairtrial.followers.interface import AwayError, RefusedError
 from fairtrial.notify.choose import notifier_from
 from fairtrial.notify.interface import Notifier
 from fairtrial.notify.message import Message
+from fairtrial.pauses import pause_after
 
 _FIRST, _LONGEST = 1.0, 300.0  # seconds until somebody who was away is tried again
 

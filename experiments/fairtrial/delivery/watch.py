@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from fairtrial.delivery.adopting import notice
 from fairtrial.delivery.inbox import Inbox, Taken
 from fairtrial.delivery.means import Means
-from fairtrial.delivery.pauses import pause_after
 from fairtrial.delivery.polling import Poller
 from fairtrial.delivery.reacting import give_up, handle, is_urgent
 from fairtrial.delivery.state import StateError
 from fairtrial.errors import AbortedError, FairtrialError, NotReadyError
+from fairtrial.pauses import pause_after
 
 _IDLE_SECONDS = 0.5
 _LOOK_SECONDS = 30.0  # between looks at who has the champion's alias

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fairtrial.followers.interface import AwayError, FollowedJournal, Follower, RefusedError
 from fairtrial.journal.entries import Entry, Kind
 from fairtrial.journal.store import JournalError
+from fairtrial.pauses import pause_after
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class _Thread(threading.Thread):
     def _pause(self, failures: int) -> float:
         if not failures:
             return self._patience.poll
-        return min(self._patience.longest, self._patience.first * 2 ** (failures - 1))
+        return pause_after(failures, self._patience.first, self._patience.longest)
 
     def _incident(self, journal: FollowedJournal, message: str) -> None:
         journal.append(Kind.INCIDENT, {"message": f"spec.{self._follower.name}: {message}"})

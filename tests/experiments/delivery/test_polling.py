@@ -12,11 +12,11 @@ import pytest
 from experiments.clocks import StoppedClock
 from fairtrial.delivery.events import Event, Happening
 from fairtrial.delivery.inbox import Inbox
-from fairtrial.delivery.pauses import pause_after
 from fairtrial.delivery.polling import Poller
 from fairtrial.delivery.state import State
 from fairtrial.delivery.triggers.interface import Polled
 from fairtrial.errors import NotReadyError
+from fairtrial.pauses import pause_after
 
 
 @dataclass
