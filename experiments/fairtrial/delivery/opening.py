@@ -40,11 +40,9 @@ def opened(
     """
     load_template(pipeline.folder / pipeline.spec.experiment)
     registry = registry_for(pipeline.spec.registry)
-    # The model store reads a registry's address from the environment: the file's is the one that counts.
-    os.environ.update(address_of(pipeline.spec.registry))
     state = State(folder)
     try:
-        with held(folder):
+        with _told(address_of(pipeline.spec.registry)), held(folder):
             service = service_of(pipeline, folder, fetching)
             try:
                 ledger = Ledger(state, pipeline.spec.registry.chosen.model, clock)
@@ -55,3 +53,18 @@ def opened(
                 service.close()
     finally:
         state.close()
+
+
+@contextmanager
+def _told(variables: dict[str, str]) -> Generator[None]:
+    """In the environment for the block: the model store reads a registry's address there."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -58,6 +58,7 @@ def project(wine: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, servi
 def fairtrial(*args: str) -> Result:
     result = CliRunner().invoke(cli, list(args))
     assert "Traceback" not in result.output
+    assert "MLFLOW_REGISTRY_URI" not in os.environ, "the registry's address is left in the process"
     assert "a bug in Fairtrial" not in result.output
     return result
 

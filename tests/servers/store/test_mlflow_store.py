@@ -33,7 +33,7 @@ def _environment(mlflow_url, monkeypatch):
 
 @pytest.fixture(scope="module")
 def client(mlflow_url) -> MlflowClient:
-    return MlflowClient(mlflow_url)
+    return MlflowClient(mlflow_url, mlflow_url)
 
 
 def log(client: MlflowClient, tmp_path, content: bytes) -> str:
