@@ -11,21 +11,26 @@ import click
 
 from fairtrial.cli.budget import budget_option
 from fairtrial.cli.output import as_json, output_option, print_json
+from fairtrial.cli.stored import baseline_options
 from fairtrial.console.diff import print_diff
 from fairtrial.console.fetching import fetching_told
 from fairtrial.console.power import need_document, need_lines
+from fairtrial.controller.asked import stored_baseline
+from fairtrial.controller.inputs import digest
+from fairtrial.controller.session import Options
 from fairtrial.experiment.defaults import filled_in
 from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.quantities import format_duration, format_rate
 from fairtrial.experiment.reading import load
 from fairtrial.journal.entries import Effect
-from fairtrial.planning.budget import TAKEN_TO_BE_READY, bound_of, check_budget
+from fairtrial.planning.budget import TAKEN_TO_BE_READY, bound_of, bounded, check_budget
 from fairtrial.planning.changes import changes
 from fairtrial.planning.claims import horizon
 from fairtrial.planning.models import Models
 from fairtrial.planning.needs import Needs, needs_of
 from fairtrial.planning.plan import Plan, plan_of, rows_of
 from fairtrial.planning.sending import arrivals_of, sending_of
+from fairtrial.planning.stored import Stored
 from fairtrial.planning.words import split_in_words
 
 
@@ -41,20 +46,32 @@ from fairtrial.planning.words import split_in_words
     type=click.Path(path_type=Path),
     help="A manifest, or the folder of a run: show what the first step would change of it.",
 )
+@baseline_options
 @budget_option
 @output_option
-def command(file: Path, data: Path | None, against: Path | None, budget: float | None) -> None:
+def command(
+    file: Path,
+    data: Path | None,
+    against: Path | None,
+    baseline_run: Path | None,
+    baseline_arm: str | None,
+    budget: float | None,
+) -> None:
     """Say what a run of FILE would deploy, send and judge, what it takes to decide, and every default.
 
     What it takes is computed for the stated power, by the run's own boundary: from recorded observations, or
     else from typical figures, which are told.
     """
-    experiment = load(file)
+    experiment = load(file, check_files=baseline_run is None)
+    found = stored_baseline(experiment, Options(baseline_run=baseline_run, baseline_arm=baseline_arm), digest)
+    stored = found[0] if found is not None else None
+    if stored is not None:
+        experiment = bounded(experiment, stored.seconds)
     with fetching_told() as fetching:
-        plan = plan_of(experiment, Models(experiment.folder, fetching))
+        plan = plan_of(experiment, Models(experiment.folder, fetching), stored)
     bound = None
     if budget is not None:
-        check_budget(experiment, budget)
+        check_budget(plan.experiment, budget)
         bound = bound_of(plan, budget, min(TAKEN_TO_BE_READY, budget / 2))
         plan = bound.of(plan)
     needs = needs_of(plan.experiment, plan.claims, plan.steps, rows_of(plan.experiment), data)
@@ -86,6 +103,10 @@ def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
     for predictor in plan.deployment.spec.predictors if not plan.elsewhere else ():
         node = predictor.graph
         yield f"  {predictor.name:12} {node.implementation} {node.modelUri}"
+    if plan.stored is not None:
+        lasted = format_duration(round(plan.stored.seconds, 1))
+        of = f"{lasted} of {plan.stored.arm} in {plan.stored.words}"
+        yield f"  {spec.baseline.name:12} is not deployed: {of}"
     bandit = spec.strategy.bandit
     if bandit is not None:
         often = format_duration(bandit.every)
@@ -178,12 +199,20 @@ def _document(plan: Plan, needs: list[Needs]) -> dict[str, Any]:
         "keepFor": plan.keep_for,
         "horizon": {"pairs": pairs, "requestsOfSmallerArm": smaller},
         **_sending(plan.experiment),
+        **_stored(plan.stored),
         "metrics": {
             m.name: {"maxObservations": m.max_observations, "paired": m.paired} for m in plan.claims.metrics
         },
         "needs": [need_document(need) for need in needs],
         "defaults": {default.path: default.value for default in filled_in(plan.experiment)},
     }
+
+
+def _stored(stored: Stored | None) -> dict[str, Any]:
+    if stored is None:
+        return {}
+    fields = ("run", "arm", "seconds", "paired", "unpaired", "incomparable", "weakness")
+    return {"baselineRun": {field: getattr(stored, field) for field in fields}}
 
 
 def _sending(experiment: Experiment) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from fairtrial.cli.output import as_json, print_json
 from fairtrial.errors import ExitCode
 from fairtrial.journal.folder import RunFolder
 
-stored_options = together(
+baseline_options = together(
     click.option(
         "--baseline-run",
         type=click.Path(path_type=Path),
@@ -24,6 +24,9 @@ stored_options = together(
         metavar="ARM",
         help="Which arm of that run.  [default: the one that came out of it]",
     ),
+)
+stored_options = together(
+    baseline_options,
     click.option(
         "--record",
         metavar="ARM",

@@ -27,21 +27,16 @@ def check_asked(experiment: Experiment, options: Options) -> None:
                 raise UsageError(
                     f"{arm.name} is an image, which a cluster runs: add --backend kubernetes, or say modelUri"
                 )
-    if options.baseline_arm is not None and options.baseline_run is None:
-        raise UsageError("--baseline-arm is of a --baseline-run; say which")
     if options.baseline_run is not None and options.record is not None:
         raise UsageError("--record judges nothing, and --baseline-run is judged by; say one of them")
     for option, said in (("--baseline-run", options.baseline_run), ("--record", options.record)):
-        if said is not None:
-            check_alone(experiment, option)
-            if options.cluster is not None:
-                raise UsageError(
-                    f"{option} is for this machine, whose speed it takes down; leave --backend out"
-                )
+        if said is not None and options.cluster is not None:
+            raise UsageError(f"{option} is for this machine, whose speed it takes down; leave --backend out")
     if options.baseline_run is not None:
         _check_not_served(options)
     _check_ends(options)
     if options.record is not None:
+        check_alone(experiment, "--record")
         _check_recorded(experiment, options.record, options)
     _check_sent(experiment, options)
 
@@ -71,7 +66,10 @@ def stored_baseline(
 ) -> tuple[Stored, Tabular] | None:
     """The baseline of an earlier run, if the run has one. digest: of a file. Raises UsageError."""
     if options.baseline_run is None:
+        if options.baseline_arm is not None:
+            raise UsageError("--baseline-arm is of a --baseline-run; say which")
         return None
+    check_alone(experiment, "--baseline-run")
     data = experiment.data
     if data is None:
         raise UsageError(

@@ -59,10 +59,12 @@ class Controller:
         holds: Holds | None = None,
         watched: Callable[[StartableLoad], StartableLoad] = lambda load: load,
         budget: Budget | None = None,
+        interrupt_returns: bool = True,
     ) -> None:
         """registry: where a promotion is made known, if anywhere. holds: what keeps it from going forward.
 
         watched: looks on as live traffic is read. budget: when the run is to be over.
+        interrupt_returns: see TakeOver.
         """
         self._plan = plan
         self._registry = registry
@@ -74,6 +76,7 @@ class Controller:
         self._clock = clock
         self._watched = watched
         self._budget = budget
+        self._interrupt_returns = interrupt_returns
         self._holds = holds or NoHolds()
         self._held = HeldLooks(journal, self._holds.next_step)
         self._judging = StreamJudge(plan.claims)
@@ -246,6 +249,7 @@ class Controller:
             self._registry,
             self._holds,
             self.watch_backend,
+            self._interrupt_returns,
         )
 
     # ---- judging

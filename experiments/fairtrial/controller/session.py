@@ -70,6 +70,7 @@ class Options:
     baseline_arm: str | None = None  # which; the one that came out of it unless said
     record: str | None = None  # load this arm alone, and judge nothing
     budget: float | None = None  # seconds that the whole run may take
+    interrupt_returns: bool = True  # a signal while the old version is kept asks for it back
     against: Mapping[str, str] = field(default_factory=dict[str, str])  # by arm, where it runs already
     crew: Crew = ALONE  # who sends the load; observations and verdict are the same whoever does
     relative_to: Path | None = None  # where relative paths of the file start; its own folder unless said
@@ -259,6 +260,7 @@ def _run(
             registry_of(plan.experiment),
             ApprovalGate(plan.experiment.spec.approval, journal, clock.now, f"fairtrial approve {folder.id}"),
             budget=budget,
+            interrupt_returns=options.interrupt_returns,
         )
         with _closing(backend, journal, console):
             with retreating(controller, plan.baseline, backend, journal, console):

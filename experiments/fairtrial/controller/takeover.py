@@ -42,8 +42,13 @@ class TakeOver:
         registry: Registry | None,
         holds: Holds,
         watch_backend: Callable[[], None],
+        interrupt_returns: bool,
     ) -> None:
-        """run: its id. watch_backend: tells what died, and raises InterferedError."""
+        """run: its id. watch_backend: tells what died, and raises InterferedError.
+
+        interrupt_returns: whether a signal while the baseline is kept asks for it back; else it only ends
+        the process, and the next one goes on.
+        """
         self._plan = plan
         self._run = run
         self._journal = journal
@@ -53,6 +58,7 @@ class TakeOver:
         self._registry = registry
         self._holds = holds
         self._watch_backend = watch_backend
+        self._interrupt_returns = interrupt_returns
 
     def prepare(self, candidate: str) -> None:
         """Wait until it may take over, and exchange it for a baseline that is kept.
@@ -99,8 +105,8 @@ class TakeOver:
         """Switch to the candidate, and stay ready for `keep_for` seconds to return to the baseline at once.
 
         The time counts from the switch, whoever made it: what passed while the run was cut off is over.
-        A signal ends the run as `fairtrial abort` does, and is journalled as it: a run that is killed on its
-        way back goes on that way. Raises AbortedError.
+        A signal that asks for the way back is journalled as `fairtrial abort` is: a run that is killed on its
+        way back goes on that way. Raises AbortedError, and KeyboardInterrupt where it asks for nothing.
         """
         if is_intended(self._journal, Effect.PROMOTE):
             return
@@ -112,6 +118,8 @@ class TakeOver:
             assert switched is not None, "it was switched just now"
             self._serve_both(candidate, switched.time + keep_for)
         except KeyboardInterrupt:
+            if not self._interrupt_returns:
+                raise
             self._journal.append(Kind.ABORT)
         raise_if_aborted(self._journal, self._run)
 
@@ -132,7 +140,7 @@ class TakeOver:
         left = format_duration(max(0, math.ceil(until - self._clock.now())))
         self._console.phase(
             f"{candidate} serves at {serving.url}; {self._plan.baseline} is kept for {left} more: "
-            "Ctrl-C or `fairtrial abort` returns to it"
+            f"{'Ctrl-C or ' if self._interrupt_returns else ''}`fairtrial abort` returns to it"
         )
         while (left := until - self._clock.now()) > 0 and self._journal.last(Kind.ABORT) is None:
             self._watch_backend()

@@ -82,6 +82,7 @@ def pinned_text(path: Path, baseline: Pinned, candidate: Pinned | None) -> str:
     yaml.width = 200
     document: Any = yaml.load(path.read_text(encoding="utf-8"))
     spec = document["spec"]
+    names = (spec["baseline"].get("name", "baseline"), spec["candidates"][0].get("name", "candidate"))
     # What the candidate's section says holds for every version, so that a promotion changes nothing of it.
     spec["baseline"] = copy.deepcopy(spec["candidates"][0])
     _put(spec["baseline"], baseline)
@@ -89,9 +90,19 @@ def pinned_text(path: Path, baseline: Pinned, candidate: Pinned | None) -> str:
         _put(spec["candidates"][0], candidate)
     else:
         spec["candidates"][0]["name"] = f"not-{baseline.arm}"  # which may be the template's own name for it
+    _rename_weights(
+        spec, dict(zip(names, (spec["baseline"]["name"], spec["candidates"][0]["name"]), strict=True))
+    )
     out = io.StringIO()
     yaml.dump(document, out)
     return out.getvalue()
+
+
+def _rename_weights(spec: Any, names: dict[str, str]) -> None:
+    """The one place where a strategy calls the arms by their names."""
+    ab_test = (spec.get("strategy") or {}).get("abTest")
+    if ab_test and ab_test.get("weights"):
+        ab_test["weights"] = {names[name]: share for name, share in ab_test["weights"].items()}
 
 
 def _put(arm: Any, pinned: Pinned) -> None:

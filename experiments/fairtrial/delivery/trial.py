@@ -109,7 +109,13 @@ def _end(means: Means, run: RunFolder) -> None:
 
 
 def _options(means: Means, runs: Path) -> Options:
-    return Options(runs=runs, cluster=means.service.cluster, relative_to=means.template.parent)
+    return Options(
+        runs=runs,
+        cluster=means.service.cluster,
+        relative_to=means.template.parent,
+        # A signal ends the watch, not the trial: the next watch takes it up.
+        interrupt_returns=False,
+    )
 
 
 def _newest(runs: Path, clock: Clock) -> RunFolder | None:

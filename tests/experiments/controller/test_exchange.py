@@ -109,10 +109,19 @@ class Run:
         self.world = World(self.clock)
         Journal.create(self.folder.journal, self.clock).close()
 
-    def go_on(self, fuse: Fuse | None = None) -> str:
+    def go_on(self, fuse: Fuse | None = None, interrupt_returns: bool = True) -> str:
         """As a process would that takes the run up: what it comes to."""
         journal = (fuse or Fuse()).guard(Journal.open(self.folder.journal, self.clock))
-        controller = Controller(self.plan, self.folder, journal, self.world, _no_load, Quiet(), self.clock)
+        controller = Controller(
+            self.plan,
+            self.folder,
+            journal,
+            self.world,
+            _no_load,
+            Quiet(),
+            self.clock,
+            interrupt_returns=interrupt_returns,
+        )
         try:
             return controller.run().decision.value
         except AbortedError:
@@ -183,6 +192,18 @@ def test_within_that_time_the_way_back_is_taken_at_once(
     at, served = run.world.served[-1]
     assert served == {"v1": 100}
     assert at - began == pytest.approx(100, abs=1)
+
+
+def test_a_signal_that_asks_for_nothing_leaves_both_versions_to_the_next_process(
+    run: Run, meanwhile: dict[float, Callable[[], None]]
+) -> None:
+    began = run.clock.now()
+    meanwhile[100.0] = _interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run.go_on(interrupt_returns=False)
+    assert all(served == (began, {"v1": 0, "v2": 100}) for served in run.world.served)
+    assert run.go_on() == "PROMOTE"
+    assert run.done()[-1] == (Effect.PROMOTE, pytest.approx(began + _KEPT))
 
 
 def test_time_that_passes_while_the_run_is_cut_off_counts(run: Run) -> None:

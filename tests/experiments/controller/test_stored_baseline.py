@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -52,6 +53,10 @@ def test_a_recorded_version_is_the_baseline_of_the_next_commit(quick_project: Pa
     recorded = fairtrial("run", "--record", "v1", "--runs-dir", tmp_path / "artifact", cwd=quick_project)
     assert recorded.returncode == 0, recorded.stderr
     shutil.rmtree(quick_project / "models/v1")  # it is not deployed a second time
+    planned = fairtrial("plan", "--baseline-run", tmp_path / "artifact", cwd=quick_project)
+    assert planned.returncode == 0, planned.stderr
+    assert re.search(r"v1 +is not deployed: \S+ of v1 in the stored run ", planned.stdout)
+    assert "models/v1" not in planned.stdout.partition("sends")[0]
     done = fairtrial("run", "--baseline-run", tmp_path / "artifact", cwd=quick_project)
     assert done.returncode == 0, done.stderr
     run = only_run(quick_project)

@@ -61,6 +61,15 @@ def test_the_same_versions_give_the_same_text(template: Path) -> None:
     assert pinned_text(template, three, seven) == pinned_text(template, three, seven)
 
 
+def test_the_shares_of_an_ab_test_follow_the_arms_to_their_names(template: Path) -> None:
+    shares = "  strategy: {abTest: {weights: {old: 80, new: 20}}}\n"
+    template.write_text(TEXT.replace("  traffic", f"{shares}  traffic"))
+    text = pinned_text(template, Pinned("3", "models:/wine/3"), Pinned("7", "models:/wine/7"))
+    strategy = parse(text.encode(), source="pinned", folder=template.parent).spec.strategy
+    assert strategy.ab_test is not None
+    assert strategy.ab_test.weights == {"v3": 80, "v7": 20}
+
+
 @pytest.mark.parametrize("version", ["new", "3"])
 def test_one_alone_has_no_arm_of_its_name_beside_it(template: Path, version: str) -> None:
     text = pinned_text(template, Pinned(version, "models:/wine/3"), None)
