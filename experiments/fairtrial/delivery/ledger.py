@@ -101,9 +101,9 @@ class Ledger:
         with self._state.transaction() as connection:
             return self._append(connection, taken, action, said)
 
-    def entries(self, *, after: int = 0) -> list[Entry]:
+    def entries(self) -> list[Entry]:
         """In order. Raises StateError where the chain is broken: the message says at which entry."""
-        return [entry for entry in read(self._state) if entry.seq > after]
+        return read(self._state)
 
     def _append(self, connection: sqlite3.Connection, taken: Taken, action: Action, said: Said) -> Entry:
         if not connection.in_transaction:
@@ -159,6 +159,12 @@ def read(state: State) -> list[Entry]:
         found.append(entry)
         previous = hash_
     return found
+
+
+def newest(state: State) -> int:
+    """The number of the last entry, 0 without one; nothing is checked, so that it may be asked often."""
+    with state.explained():
+        return state.connection.execute("SELECT max(seq) FROM ledger").fetchone()[0] or 0
 
 
 def in_service(entries: Sequence[Entry], at: float | None = None) -> Entry | None:

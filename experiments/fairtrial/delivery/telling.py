@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from fairtrial.clock import Clock
 from fairtrial.delivery.inbox import Inbox
-from fairtrial.delivery.ledger import Action, Entry, read
+from fairtrial.delivery.ledger import Action, Entry, newest, read
 from fairtrial.delivery.pipeline.model import Pipeline
 from fairtrial.delivery.state import State
 from fairtrial.followers.interface import AwayError, RefusedError
@@ -43,23 +43,26 @@ class Teller:
             for number, said in enumerate(pipeline.spec.notifications)
         ]
         for each in self._told:
-            if self._inbox.cursor(each.name) is None:  # who is new is not told of all that ever was
-                last = max((entry.seq for entry in read(state)), default=0)
-                self._inbox.put((), cursor=(each.name, str(last)))
+            cursor = self._inbox.cursor(each.name)
+            if cursor is None:  # who is new is not told of all that ever was
+                self._advance(each, newest(state))
+            else:
+                each.known = int(cursor)
 
     def tell(self) -> None:
         """Tell everybody who can be told now. Never raises for one who cannot."""
         if not self._told:
             return
-        entries = read(self._state)
-        for each in self._told:
-            if self._clock.now() >= each.not_before:
+        last, now = newest(self._state), self._clock.now()
+        waiting = [each for each in self._told if each.known < last and now >= each.not_before]
+        if waiting:
+            entries = read(self._state)
+            for each in waiting:
                 self._tell(each, entries)
 
     def _tell(self, told: _Told, entries: Sequence[Entry]) -> None:
-        known = int(self._inbox.cursor(told.name) or 0)
         for entry in entries:
-            if entry.seq <= known:
+            if entry.seq <= told.known:
                 continue
             if told.events is None or entry.action.value in told.events:
                 try:
@@ -73,7 +76,11 @@ class Teller:
                 except RefusedError as error:
                     self._say(f"spec.notifications: {error}")
             told.failures = 0
-            self._inbox.put((), cursor=(told.name, str(entry.seq)))
+            self._advance(told, entry.seq)
+
+    def _advance(self, told: _Told, seq: int) -> None:
+        self._inbox.put((), cursor=(told.name, str(seq)))
+        told.known = seq
 
 
 class _Told:
@@ -81,6 +88,7 @@ class _Told:
         self.name = name
         self.notifier = notifier
         self.events = events
+        self.known = 0  # the last entry that it was told of
         self.failures = 0
         self.not_before = 0.0
 

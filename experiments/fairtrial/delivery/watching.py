@@ -10,7 +10,7 @@ from typing import Any
 
 from fairtrial.clock import Clock, SystemClock
 from fairtrial.delivery.hooks.choose import hook_of
-from fairtrial.delivery.ledger import in_service, read
+from fairtrial.delivery.ledger import in_service, newest, read
 from fairtrial.delivery.narrating import as_documents
 from fairtrial.delivery.opening import opened
 from fairtrial.delivery.pipeline.model import Pipeline
@@ -75,10 +75,12 @@ def watch(
 
 def _announcing(state: State, document: Callable[[Any], None]) -> Callable[[], None]:
     """Gives each entry that was not there when it was made."""
-    known = max((entry.seq for entry in read(state)), default=0)
+    known = newest(state)
 
     def announce() -> None:
         nonlocal known
+        if newest(state) == known:
+            return
         for entry in read(state):
             if entry.seq > known:
                 document(as_documents([entry])[0])

@@ -8,12 +8,13 @@ exactly alpha.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri
@@ -24,8 +25,10 @@ from fairtrial.stats.score import FloatArray
 _DRIFT_STEPS = 8  # a doubling of the drift; calibrations are shared within 4.4% of it, which costs nothing
 _DRIFT_RANGE = (1.0, 32.0)
 _NEGLIGIBLE = 1e-11  # probability below which a look is not worth a boundary
-_CACHED_LOOKS = 512
+CACHED_BYTES = 32 << 20  # two thousand runs' last looks at the end of 120, which have 12 kB each
 _DISBELIEF = 4.0
+
+_Key: TypeAlias = tuple[float, float, int, bytes]  # alpha, drift, planned looks, and which looks were made
 
 
 @dataclass(frozen=True)
@@ -120,11 +123,10 @@ class SequentialMixture:
 
     def _progress(self, looks: FloatArray) -> _Progress:
         """State after looks [n, 2] at these fractions and times, from the longest prefix still remembered."""
-        key = (self.alpha, round_drift(self.drift), self.planned_looks)
         known = len(looks)
         progress: _Progress | None = None
         while known > 0 and progress is None:
-            progress = _cache.get((*key, looks[:known].tobytes()))
+            progress = _remembered.get(self._key(looks[:known]))
             known -= progress is None
         if progress is None:
             increment = 1 / self.planned_looks
@@ -132,8 +134,12 @@ class SequentialMixture:
         for k in range(known, len(looks)):
             fraction, time = (float(value) for value in looks[k])
             progress = progress.look(time, self.spent(fraction))
-            _cache.put((*key, looks[: k + 1].tobytes()), progress)
+            _remembered.put(self._key(looks[: k + 1]), progress)
         return progress
+
+    def _key(self, looks: FloatArray) -> _Key:
+        digest = hashlib.blake2b(looks.tobytes(), digest_size=16).digest()
+        return self.alpha, round_drift(self.drift), self.planned_looks, digest
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,11 @@ class _Progress:
     spent: float
     critical: float  # at the last look
 
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return self.density.masses.nbytes + 1000
+
     def look(self, time: float, allowed: float) -> _Progress:
         """After a look at `time` on the scale of the variance, by which `allowed` may have been spent."""
         target = allowed - self.spent
@@ -155,29 +166,32 @@ class _Progress:
         return _Progress(after, self.least_increment, allowed, boundary / math.sqrt(time))
 
 
-class _Cache:
-    """The most recent looks of the runs of this process; each is used by the look after it."""
+class Remembered:
+    """The newest looks of the runs of this process; each is used by the look after it.
+
+    One that is used stays as old as it is: hundreds of runs at once need their last looks alone.
+    """
 
     def __init__(self, size: int) -> None:
-        self._size = size
-        self._entries: OrderedDict[tuple[object, ...], _Progress] = OrderedDict()
+        """size: bytes that the densities may take."""
+        self._left = size
+        self._entries: dict[_Key, _Progress] = {}
         self._lock = Lock()
 
-    def get(self, key: tuple[object, ...]) -> _Progress | None:
-        with self._lock:
-            found = self._entries.get(key)
-            if found is not None:
-                self._entries.move_to_end(key)
-            return found
+    def get(self, key: _Key) -> _Progress | None:
+        return self._entries.get(key)
 
-    def put(self, key: tuple[object, ...], progress: _Progress) -> None:
+    def put(self, key: _Key, progress: _Progress) -> None:
         with self._lock:
+            if key in self._entries:
+                return
             self._entries[key] = progress
-            if len(self._entries) > self._size:
-                self._entries.popitem(last=False)
+            self._left -= progress.size
+            while self._left < 0 and len(self._entries) > 1:
+                self._left += self._entries.pop(next(iter(self._entries))).size
 
 
-_cache = _Cache(_CACHED_LOOKS)
+_remembered = Remembered(CACHED_BYTES)
 
 
 def round_drift(drift: float) -> float:

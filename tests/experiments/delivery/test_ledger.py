@@ -26,6 +26,7 @@ from fairtrial.delivery.ledger import (
     Ledger,
     in_service,
     last_good,
+    newest,
     read,
 )
 from fairtrial.delivery.state import State, StateError
@@ -62,7 +63,7 @@ def test_entries_are_read_as_they_were_written_each_holding_the_hash_before(
     assert read(state) == written
     assert [entry.seq for entry in written] == [1, 2, 3, 4]
     assert [entry.previous for entry in written] == [GENESIS, *(entry.hash for entry in written[:-1])]
-    assert Ledger(state, "wine", StoppedClock()).entries(after=2) == written[2:]
+    assert newest(state) == len(written)
 
 
 def test_an_entry_is_neither_changed_nor_removed_by_an_honest_program(

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from fairtrial.stats import mixture
 from fairtrial.stats.boundary import Boundary
 from fairtrial.stats.mixture import (
     SequentialMixture,
@@ -17,7 +18,7 @@ from fairtrial.stats.mixture import (
     required_drift,
     round_drift,
 )
-from fairtrial.stats.recursion import crossing_probability
+from fairtrial.stats.recursion import SubDensity, crossing_probability
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,13 +81,29 @@ def test_variances_set_the_correlation_and_fractions_the_spending() -> None:
     assert same == pytest.approx(criticals(PLANNED, fractions), abs=1e-9)
 
 
-def test_a_forgotten_prefix_is_recomputed() -> None:
+def test_a_forgotten_prefix_is_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
     fractions = [k / 50 for k in range(1, 51)]
     first = PLANNED.critical(fractions)
-    other = SequentialMixture(0.01, 5.0, 60)
-    for k in range(600):  # more looks than are remembered
-        other.critical([0.01 + k / 1000])
+    monkeypatch.setattr(mixture, "_remembered", mixture.Remembered(1))  # not even one look
     assert PLANNED.critical(fractions) == first
+
+
+def test_runs_by_the_hundred_compute_each_of_their_looks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an operator has them, each with fractions of its own; what they take grows with their number."""
+    monkeypatch.setattr(mixture, "_remembered", mixture.Remembered(mixture.CACHED_BYTES))
+    computed: list[float] = []
+    solve = SubDensity.solve
+
+    def counting(self: SubDensity, fraction: float, target: float) -> float:
+        computed.append(fraction)
+        return solve(self, fraction, target)
+
+    monkeypatch.setattr(SubDensity, "solve", counting)
+    runs = [[(look + run / 2000) / 60 for look in range(1, 4)] for run in range(700)]
+    for look in range(1, 4):
+        for fractions in runs:
+            PLANNED.critical(fractions[:look])
+    assert len(computed) == 3 * len(runs)
 
 
 def test_a_stricter_alpha_is_harder_to_cross() -> None:
