@@ -25,7 +25,8 @@ from fairtrial.stats.score import FloatArray
 _DRIFT_STEPS = 8  # a doubling of the drift; calibrations are shared within 4.4% of it, which costs nothing
 _DRIFT_RANGE = (1.0, 32.0)
 _NEGLIGIBLE = 1e-11  # probability below which a look is not worth a boundary
-CACHED_BYTES = 32 << 20  # two thousand runs' last looks at the end of 120, which have 12 kB each
+SHARED_LOOKS = 512
+LAST_LOOKS_BYTES = 32 << 20  # of two thousand claims at the end of 240 looks, 16 kB each
 _DISBELIEF = 4.0
 
 _Key: TypeAlias = tuple[float, float, int, bytes]  # alpha, drift, planned looks, and which looks were made
@@ -134,7 +135,7 @@ class SequentialMixture:
         for k in range(known, len(looks)):
             fraction, time = (float(value) for value in looks[k])
             progress = progress.look(time, self.spent(fraction))
-            _remembered.put(self._key(looks[: k + 1]), progress)
+            _remembered.put(self._key(looks[: k + 1]), progress, self._key(looks[:k]))
         return progress
 
     def _key(self, looks: FloatArray) -> _Key:
@@ -167,31 +168,43 @@ class _Progress:
 
 
 class Remembered:
-    """The newest looks of the runs of this process; each is used by the look after it.
+    """Looks of the runs of this process; each is used by the look after it.
 
-    One that is used stays as old as it is: hundreds of runs at once need their last looks alone.
+    The last look of each run is kept, however many there are, and of all looks the newest, which runs that
+    look at the same fractions share.
     """
 
-    def __init__(self, size: int) -> None:
-        """size: bytes that the densities may take."""
+    def __init__(self, looks: int, size: int) -> None:
+        """looks: how many of the newest. size: bytes that the last ones may take."""
+        self._looks = looks
         self._left = size
-        self._entries: dict[_Key, _Progress] = {}
+        self._newest: dict[_Key, _Progress] = {}
+        self._last: dict[_Key, _Progress] = {}
         self._lock = Lock()
 
     def get(self, key: _Key) -> _Progress | None:
-        return self._entries.get(key)
+        return self._newest.get(key) or self._last.get(key)
 
-    def put(self, key: _Key, progress: _Progress) -> None:
+    def put(self, key: _Key, progress: _Progress, before: _Key) -> None:
+        """before: of the look before this one, which is the run's last no longer."""
         with self._lock:
-            if key in self._entries:
-                return
-            self._entries[key] = progress
+            self._newest[key] = progress
+            if len(self._newest) > self._looks:
+                del self._newest[next(iter(self._newest))]
+            self._forget(before)
+            self._forget(key)
+            self._last[key] = progress
             self._left -= progress.size
-            while self._left < 0 and len(self._entries) > 1:
-                self._left += self._entries.pop(next(iter(self._entries))).size
+            while self._left < 0 and len(self._last) > 1:
+                self._forget(next(iter(self._last)))
+
+    def _forget(self, key: _Key) -> None:
+        found = self._last.pop(key, None)
+        if found is not None:
+            self._left += found.size
 
 
-_remembered = Remembered(CACHED_BYTES)
+_remembered = Remembered(SHARED_LOOKS, LAST_LOOKS_BYTES)
 
 
 def round_drift(drift: float) -> float:

@@ -84,13 +84,15 @@ def test_variances_set_the_correlation_and_fractions_the_spending() -> None:
 def test_a_forgotten_prefix_is_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
     fractions = [k / 50 for k in range(1, 51)]
     first = PLANNED.critical(fractions)
-    monkeypatch.setattr(mixture, "_remembered", mixture.Remembered(1))  # not even one look
+    monkeypatch.setattr(mixture, "_remembered", mixture.Remembered(1, 1))
     assert PLANNED.critical(fractions) == first
 
 
 def test_runs_by_the_hundred_compute_each_of_their_looks_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """As an operator has them, each with fractions of its own; what they take grows with their number."""
-    monkeypatch.setattr(mixture, "_remembered", mixture.Remembered(mixture.CACHED_BYTES))
+    monkeypatch.setattr(
+        mixture, "_remembered", mixture.Remembered(mixture.SHARED_LOOKS, mixture.LAST_LOOKS_BYTES)
+    )
     computed: list[float] = []
     solve = SubDensity.solve
 
