@@ -1,7 +1,8 @@
-"""What a process that works on hundreds of experiments need not keep in memory."""
+"""What a process with hundreds of experiments need not keep in memory, and what it has open instead."""
 
 from __future__ import annotations
 
+import resource
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
@@ -9,6 +10,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from typing_extensions import override
+
+_FILES = 1 << 16
 
 
 def leave_pandas_out() -> None:
@@ -27,6 +30,14 @@ def leave_pandas_out() -> None:
         pa.array([0])
     finally:
         sys.meta_path.remove(absent)
+
+
+def have_many_files_open() -> None:
+    """Up to 65,536, as far as it may: what is known of an experiment is on disk once it is large."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class _NoPandas(MetaPathFinder):

@@ -26,7 +26,7 @@ from fairtrial_graphs.backends.kubernetes.standing import kinds_of
 from fairtrial.errors import NotReadyError
 from fairtrial.operator.events import Events
 from fairtrial.operator.feed import FeedFactory
-from fairtrial.operator.footprint import leave_pandas_out
+from fairtrial.operator.footprint import have_many_files_open, leave_pandas_out
 from fairtrial.operator.health import HealthServer
 from fairtrial.operator.lease import Leadership
 from fairtrial.operator.readiness import down_arms
@@ -63,6 +63,7 @@ def serve(options: Options, new_feed: FeedFactory, ended: threading.Event | None
     new_feed: where a run's observations come from.
     """
     leave_pandas_out()
+    have_many_files_open()
     ended = ended or threading.Event()
     identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}-{secrets.token_hex(4)}"
     try:
