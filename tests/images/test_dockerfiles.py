@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,13 @@ def test_an_image_is_pinned_small_and_not_roots(dockerfile: Path):
 def test_all_are_installed_by_one_version_of_uv():
     pinned = {found for path in DOCKERFILES for found in re.findall(r"uv==(\S+)", path.read_text())}
     assert len(pinned) == 1
+
+
+def test_the_command_lines_image_has_every_extra_but_some_registries_clients():
+    project = tomllib.loads((ROOT / "experiments/pyproject.toml").read_text())["project"]
+    [install] = [each for each in of(ROOT / "images/fairtrial/Dockerfile", "RUN") if "uv sync" in each]
+    left_out = {"kubernetes", "neptune", "vertex"}  # the first comes with `operator`
+    assert set(re.findall(r"--extra (\S+)", install)) == project["optional-dependencies"].keys() - left_out
 
 
 def test_every_format_that_seldon_is_told_of_can_be_built():
