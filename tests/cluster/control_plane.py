@@ -134,15 +134,16 @@ def _key_pair(folder: Path) -> tuple[Path, Path]:
     return private, public
 
 
-def kubeconfig(path: Path, url: str, authority: Path, token: str) -> Path:
-    """Of whoever has the token. JSON, which is YAML."""
+def kubeconfig(path: Path, url: str, authority: Path, token: str, namespace: str = "default") -> Path:
+    """Of whoever has the token. namespace: where nothing else is said. JSON, which is YAML."""
     cluster = {"server": url, "certificate-authority": str(authority)}
+    context = {"cluster": "test", "user": "admin", "namespace": namespace}
     content = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "test", "cluster": cluster}],
         "users": [{"name": "admin", "user": {"token": token}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+        "contexts": [{"name": "test", "context": context}],
         "current-context": "test",
     }
     path.touch(mode=0o600)

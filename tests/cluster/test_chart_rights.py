@@ -16,6 +16,7 @@ import yaml
 from cluster.client import Client
 from cluster.control_plane import ControlPlane
 from cluster.helm import CHARTS, Helm
+from cluster.recording import Recording, Right, rights
 from cluster.seldon_operator import SeldonOperator
 from cluster.service_accounts import installed, token_of
 from fairtrial_graphs.backends.interface import Route
@@ -44,23 +45,6 @@ TRIAL: dict[str, Any] = {
     },
 }
 
-Right = tuple[str, str, str]  # group, resource, verb
-
-
-class Recording(Api):
-    """Remembers what it was let do."""
-
-    done: set[Right]
-
-    def _open(self, call: Any, *, stream: bool = False) -> Any:
-        answer = super()._open(call, stream=stream)
-        if answer.status < 400:
-            resource = call.kind.plural + ("/status" if call.path.endswith("/status") else "")
-            self.done.add((call.kind.group, resource, call.verb))
-            if answer.status == 201:  # what is applied and was not there needs both rights
-                self.done.add((call.kind.group, resource, "create"))
-        return answer
-
 
 @contextmanager
 def client(plane: ControlPlane, api: Client, namespace: str) -> Generator[Recording]:
@@ -78,16 +62,6 @@ def client(plane: ControlPlane, api: Client, namespace: str) -> Generator[Record
         yield made
     finally:
         connection.rest_client.pool_manager.clear()
-
-
-def rights(rules: list[dict[str, Any]]) -> set[Right]:
-    return {
-        (group, resource, verb)
-        for rule in rules
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
 
 
 @pytest.fixture
