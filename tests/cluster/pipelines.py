@@ -76,7 +76,7 @@ class Container:
     said: Object  # as the chart has it
     grace: int  # seconds
 
-    def written(self) -> set[str]:
+    def files(self) -> set[str]:
         """Every file, by its path in the container."""
         return {f"/{each.relative_to(self.root)}" for each in self.root.rglob("*") if each.is_file()}
 

@@ -22,7 +22,7 @@ from cluster.service_accounts import installed, token_of
 from fairtrial_graphs.backends.interface import Route
 from fairtrial_graphs.backends.kubernetes.api import Api
 from fairtrial_graphs.backends.kubernetes.backend import KubernetesBackend
-from fairtrial_graphs.backends.kubernetes.errors import ApiError
+from fairtrial_graphs.backends.kubernetes.errors import ApiError, Expired
 from fairtrial_graphs.backends.kubernetes.kinds import LEASE, Kind
 from fairtrial_graphs.backends.kubernetes.observer import Observer
 from fairtrial_graphs.backends.kubernetes.split import RouteName
@@ -145,11 +145,8 @@ def _accept_routes(api: Client, namespace: str) -> None:
 
 def _keep_a_resource(operator: Api, api: Client, namespace: str) -> None:
     """As `fairtrial.operator` does: it watches Experiments, edits them, writes their status, tells events."""
-    _, version = operator.list(EXPERIMENT, namespace)
     api.create(TRIAL, namespace=namespace)
-    events = iter(operator.watch(EXPERIMENT, namespace, version))
-    assert next(events)[0] == "ADDED"
-    events.close()
+    _watch_one(operator, api, namespace)
     assert operator.get(EXPERIMENT, namespace, "wine") is not None
     operator.patch(EXPERIMENT, namespace, "wine", {"metadata": {"finalizers": ["fairtrial.dev/trial"]}})
     operator.patch(EXPERIMENT, namespace, "wine", {"metadata": {"finalizers": None}})
@@ -170,6 +167,23 @@ def _keep_a_resource(operator: Api, api: Client, namespace: str) -> None:
         "type": "Normal",
     }
     assert operator.create(EVENT, event) is not None
+
+
+def _watch_one(operator: Api, api: Client, namespace: str) -> None:
+    """Of a kind that is new to it the server may at first keep no version as old as that of a list."""
+    for number in range(20):
+        _, version = operator.list(EXPERIMENT, namespace)
+        change = {"metadata": {"annotations": {"changed": str(number)}}}
+        api.patch(EXPERIMENT.api_version, EXPERIMENT.name, "wine", change, namespace=namespace)
+        events = iter(operator.watch(EXPERIMENT, namespace, version))
+        try:
+            assert next(events)[0] == "MODIFIED"
+        except Expired:
+            continue
+        finally:
+            events.close()
+        return
+    pytest.fail("the server kept no version of a list")
 
 
 @pytest.mark.parametrize("watched", ["istio"], indirect=True)

@@ -84,7 +84,7 @@ def test_files_are_mounted_as_they_are_beside_the_pipeline(helm: Helm, tmp_path:
         asked += ["--set-file", f"{name}={tmp_path / str(number)}"]
     objects = helm.template("pipeline", *asked)
     inside = container(objects, tmp_path / "root", {})
-    found = {path: (inside.root / path.lstrip("/")).read_text() for path in inside.written()}
+    found = {path: (inside.root / path.lstrip("/")).read_text() for path in inside.files()}
     places = ("pipeline.yaml", "trials/wine.yaml", "rows.csv", "users.py")
     assert found == {f"/pipeline/{place}": text for place, text in zip(places, said.values(), strict=True)}
 

@@ -87,7 +87,7 @@ def test_versions_are_delivered_and_an_undo_needs_no_options(
     registry = {"name": "MLFLOW_TRACKING_URI", "value": wine.url}
     objects = release(helm, namespace, pipeline(serve=serve), env=[registry])
     pod = started(objects, api, control_plane, tmp_path)
-    given = pod.inside.written()
+    given = pod.inside.files()
     models = {"v1": wine.add("v1"), "v2": wine.add("v2")}
     for name, version in models.items():
         wine.give("challenger", version)
@@ -107,7 +107,7 @@ def test_versions_are_delivered_and_an_undo_needs_no_options(
     assert api.list("coordination.k8s.io/v1", "Lease", namespace=namespace) == []
     trials = pod.inside.root.glob("pipeline/deliveries/wine/runs/*")
     assert [each.name for each in trials] == ["2"], "the first version is put to none"
-    new = {each for each in pod.inside.written() if not each.startswith(("/pipeline/deliveries/", "/tmp/"))}
+    new = {each for each in pod.inside.files() if not each.startswith(("/pipeline/deliveries/", "/tmp/"))}
     assert new == given, "its folder can only be read"
 
 
