@@ -87,9 +87,16 @@ def _event(entry: Entry) -> Event | None:
         return Event(entry.time, "incident", entry.body["message"])
     if entry.kind is Kind.APPROVED:
         return Event(entry.time, "approved", f"{entry.body['by']} approved the promotion")
+    if entry.kind in (Kind.AWAITS_WINDOW, Kind.HELD):
+        return Event(entry.time, "held", _held(entry))
     if entry.kind in _NOTES:
         return Event(entry.time, *_NOTES[entry.kind])
     return None
+
+
+def _held(entry: Entry) -> str:
+    reason = str(entry.body["reason"])
+    return f"the next step waits: {reason}" if entry.kind is Kind.HELD else reason
 
 
 def _shift(entry: Entry) -> Shift | None:

@@ -47,6 +47,9 @@ class ApprovalGate:
         within = f" within {format_duration(self._approval.timeout)}" if self._approval.timeout else ""
         return f"spec.approval asks for somebody's yes{within}: {self._how}"
 
+    def start(self) -> None:
+        """See `Holds`."""
+
     def next_step(self) -> None:
         """See `Holds`."""
 

@@ -1,10 +1,10 @@
-"""The pods that send a run's load from inside a cluster: there while it is sent, and gone with it."""
+"""The pods that send a run's load from inside a cluster: there once it begins, and gone with it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from fairtrial_graphs.load_jobs import LoadJob
@@ -32,10 +32,10 @@ def check_load_pods(cluster: Cluster, crew: Crew, experiment: Experiment) -> Non
 @contextmanager
 def load_pods(
     cluster: Cluster | None, crew: Crew, experiment: Experiment, folder: RunFolder
-) -> Generator[None]:
-    """Has them started, where the run wants any, and removed at the end. Raises NotReadyError."""
+) -> Generator[Callable[[], None]]:
+    """What has them started, where the run wants any; they are removed at the end. It raises NotReadyError."""
     if cluster is None or cluster.load_image is None or crew.bind is None:
-        yield
+        yield lambda: None
         return
     from fairtrial_graphs.backends.kubernetes.errors import ApiError
     from fairtrial_graphs.backends.kubernetes.kinds import JOB, SECRET, kind_of
@@ -49,16 +49,19 @@ def load_pods(
         longest=experiment.spec.traffic.driven.max_duration,
         namespace=namespace,
     )
+
+    def begin() -> None:
+        try:
+            # Those of a process that was killed would wait for a master with another token.
+            for kind in (JOB, SECRET):
+                api.delete(kind, namespace, job.job_name)
+            for manifest in job.manifests(os.environ[TOKEN]):
+                api.apply(kind_of(manifest["kind"]), manifest)
+        except ApiError as error:
+            raise NotReadyError(f"the pods that send the load: {error}") from error
+
     try:
-        # Those of a process that was killed would wait for a master with another token.
-        for kind in (JOB, SECRET):
-            api.delete(kind, namespace, job.job_name)
-        for manifest in job.manifests(os.environ[TOKEN]):
-            api.apply(kind_of(manifest["kind"]), manifest)
-    except ApiError as error:
-        raise NotReadyError(f"the pods that send the load: {error}") from error
-    try:
-        yield
+        yield begin
     finally:
         with contextlib.suppress(ApiError):  # Kubernetes removes a Job that has finished, too, later
             for kind in (JOB, SECRET):

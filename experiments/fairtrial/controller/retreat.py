@@ -23,7 +23,8 @@ def retreating(
     try:
         yield
     except AbortedError:
-        controller.return_to_baseline()
+        if is_intended(journal, Effect.DEPLOY):  # else there is nothing to return from
+            controller.return_to_baseline()
         raise
     except (NotReadyError, UsageError) as error:
         # Arms that cannot be tried must not stay on a cluster, and much is found out only once they serve.

@@ -19,8 +19,8 @@ from fairtrial.console.interface import Console
 from fairtrial.controller.aborted import raise_if_aborted
 from fairtrial.controller.applying import applied, released
 from fairtrial.controller.budget import Budget
-from fairtrial.controller.effects import effect, is_done
-from fairtrial.controller.holding import HeldLooks, Holds, NoHolds
+from fairtrial.controller.effects import effect, is_done, is_intended
+from fairtrial.controller.holding import HeldLooks, Holds, NoHolds, await_release
 from fairtrial.controller.live_sources import live_feed_of
 from fairtrial.controller.load_session import Load, LoadSession, StartableLoad
 from fairtrial.controller.observed import Observed
@@ -60,10 +60,12 @@ class Controller:
         watched: Callable[[StartableLoad], StartableLoad] = lambda load: load,
         budget: Budget | None = None,
         interrupt_returns: bool = True,
+        begins: Callable[[], None] = lambda: None,
     ) -> None:
         """registry: where a promotion is made known, if anywhere. holds: what keeps it from going forward.
 
-        watched: looks on as live traffic is read. budget: when the run is to be over.
+        watched: looks on as live traffic is read. budget: when the run is to be over. begins: called before
+        anything is deployed, once it may be.
         interrupt_returns: see TakeOver.
         """
         self._plan = plan
@@ -77,8 +79,11 @@ class Controller:
         self._watched = watched
         self._budget = budget
         self._interrupt_returns = interrupt_returns
+        self._begins = begins
         self._holds = holds or NoHolds()
-        self._held = HeldLooks(journal, self._holds.next_step)
+        self._held = HeldLooks(
+            journal, self._holds.next_step, lambda why: self._say("held", f"the next step waits: {why}")
+        )
         self._judging = StreamJudge(plan.claims)
         self._observed = Observed(folder, journal, timed)
         self._position = Position()
@@ -165,6 +170,8 @@ class Controller:
         if self._registry is not None:
             self._console.phase("asking whether the model registry answers")
             self._registry.check()
+        self._await_start()
+        self._begins()
         self._console.phase(self._deploying)
         with effect(self._journal, Effect.DEPLOY, **_told(step)) as details:
             serving = self._apply(self._plan.at_step(self._position.step))
@@ -191,6 +198,16 @@ class Controller:
             self._console.phase("waiting for the last answers")
             with effect(self._journal, Effect.STOP_LOAD):
                 session.stop()
+
+    def _await_start(self) -> None:
+        """Raises AbortedError. What was begun goes on: where it stands, it is in service already."""
+        if not is_intended(self._journal, Effect.DEPLOY):
+            await_release(
+                self._holds.start,
+                lambda why: self._console.phase(f"the trial waits to begin: {why}"),
+                self._watch,
+                self._clock,
+            )
 
     def _keep_within_budget(self) -> None:
         """Plan for the time that is left, once: what a run rests on never changes. Raises NotReadyError.
@@ -258,8 +275,9 @@ class Controller:
         """Journal each look and go where it leads. Returns the run's verdict once there is one."""
         for judgement in judgements:
             fresh = [verdict for verdict in judgement.verdicts if self._record(verdict)]
-            held = self._held.at(judgement.look.number)
-            position = self._position if held else self._plan.advance(self._position, judgement.verdicts)
+            position = self._plan.advance(self._position, judgement.verdicts)
+            if position != self._position and self._held.at(judgement.look.number):
+                position = self._position
             moved, self._position = position.step != self._position.step, position
             if fresh and moved and self._deployed:
                 self._shift()

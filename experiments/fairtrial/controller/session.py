@@ -24,6 +24,7 @@ from fairtrial.controller.approval import ApprovalGate
 from fairtrial.controller.asked import check_asked, check_resumed, stored_baseline
 from fairtrial.controller.budget import bound_in, budget_of
 from fairtrial.controller.effects import effect, is_done
+from fairtrial.controller.holding import AllHolds
 from fairtrial.controller.inputs import check_planned_from, check_sent_from, digest, digests_of
 from fairtrial.controller.load_pods import check_load_pods, load_pods
 from fairtrial.controller.placing import Cluster, check_fetchable, opened_backend, placed_in
@@ -32,6 +33,7 @@ from fairtrial.controller.recording import record
 from fairtrial.controller.reference import what
 from fairtrial.controller.retreat import retreating
 from fairtrial.controller.run import Controller
+from fairtrial.controller.windows import WindowGate
 from fairtrial.errors import AbortedError, FairtrialError, UsageError
 from fairtrial.experiment.elsewhere import at_addresses, directly
 from fairtrial.experiment.model import Experiment
@@ -44,7 +46,7 @@ from fairtrial.journal.store import Journal
 from fairtrial.judge.document import verdict_to_dict
 from fairtrial.judge.verdict import Verdict
 from fairtrial.notify.choose import check_notifiers
-from fairtrial.planning.budget import bounded, check_budget
+from fairtrial.planning.budget import bounded, check_budget, check_open
 from fairtrial.planning.load import check_measured
 from fairtrial.planning.models import Fetching, Models, models_named, models_of, recorded_in, silent
 from fairtrial.planning.plan import Plan, plan_of
@@ -102,6 +104,7 @@ def start(
     check_asked(parsed, options)
     if options.budget is not None:
         check_budget(directly(parsed) if options.baseline_run is not None else parsed, options.budget)
+        check_open(parsed, options.budget, began)
         parsed = bounded(parsed, options.budget)
     found = stored_baseline(parsed, options, digest)
     stored, answers = found if found is not None else (None, None)
@@ -174,6 +177,8 @@ def resume(
         cluster = placed_in(started, take_over=options.take_over)
         asked = replace(options, cluster=cluster, budget=started.get("budget"))
         check_resumed(plan, asked, sends=undecided)
+        if asked.budget is not None:
+            check_open(plan.experiment, asked.budget, clock.now())
         if undecided:
             check_sent_from(plan.experiment, started, folder.id)
         if cluster is None:
@@ -241,11 +246,11 @@ def _run(
     clock: Clock,
     began: float,
 ) -> None:
-    started = _started(folder, journal)
+    started, spec = _started(folder, journal), plan.experiment.spec
     budget = budget_of(started, began, clock)
     with (
         opened_backend(cluster, plan, folder, options.port, started.get("budget")) as backend,
-        load_pods(cluster, options.crew, plan.experiment, folder),
+        load_pods(cluster, options.crew, plan.experiment, folder) as start_pods,
         new_console(plan) as console,
         _followed(plan, folder, clock),
     ):
@@ -258,9 +263,13 @@ def _run(
             console,
             clock,
             registry_of(plan.experiment),
-            ApprovalGate(plan.experiment.spec.approval, journal, clock.now, f"fairtrial approve {folder.id}"),
+            AllHolds(
+                ApprovalGate(spec.approval, journal, clock.now, f"fairtrial approve {folder.id}"),
+                WindowGate(spec.schedule, journal, clock.now),
+            ),
             budget=budget,
             interrupt_returns=options.interrupt_returns,
+            begins=start_pods,
         )
         with _closing(backend, journal, console):
             with retreating(controller, plan.baseline, backend, journal, console):

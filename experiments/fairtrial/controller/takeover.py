@@ -1,6 +1,6 @@
 """A candidate takes over: from the verdict to who serves, and where it is made known.
 
-It may have to wait, for a person or a baseline that is down; the baseline may be kept for a while. Whoever
+It may have to wait, for a person, a window or a baseline that is down; the baseline may be kept for a while. Whoever
 asks for the end meanwhile gets it.
 """
 
@@ -16,7 +16,7 @@ from fairtrial.console.interface import Console
 from fairtrial.controller.aborted import raise_if_aborted
 from fairtrial.controller.applying import applied
 from fairtrial.controller.effects import done, effect, is_done, is_intended
-from fairtrial.controller.holding import Holds
+from fairtrial.controller.holding import Holds, await_release
 from fairtrial.experiment.quantities import format_duration
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.interface import RunJournal
@@ -91,14 +91,16 @@ class TakeOver:
 
     def _await_release(self, candidate: str) -> None:
         raise_if_aborted(self._journal, self._run)
-        told = None
-        while (why := self._holds.promotion()) is not None:
-            if why != told:
-                self._console.phase(f"{candidate} waits to be promoted: {why}")
-                told = why
-            self._watch_backend()
-            raise_if_aborted(self._journal, self._run)
-            self._clock.sleep(_POLL_SECONDS)
+        await_release(
+            self._holds.promotion,
+            lambda why: self._console.phase(f"{candidate} waits to be promoted: {why}"),
+            self._watch,
+            self._clock,
+        )
+        raise_if_aborted(self._journal, self._run)
+
+    def _watch(self) -> None:
+        self._watch_backend()
         raise_if_aborted(self._journal, self._run)
 
     def _exchange(self, candidate: str, keep_for: float) -> None:

@@ -23,6 +23,7 @@ from fairtrial.experiment.metric_families import ANSWERED
 from fairtrial.experiment.metrics import Metric
 from fairtrial.experiment.notifications import Notification, Tracking
 from fairtrial.experiment.registries import ModelRegistry, mistakes_of_promotion
+from fairtrial.experiment.schedule import Schedule
 from fairtrial.experiment.stickiness import Sticky
 from fairtrial.experiment.strategy import AbTest, Strategy
 from fairtrial.experiment.strategy_rules import mistakes_of_reward, mistakes_with_arms
@@ -98,6 +99,12 @@ class Spec(Part):
         default=None,
         description="Whether somebody has to say yes before a candidate takes over. Default: nobody.",
         examples=[{"timeout": "12h"}],
+    )
+    schedule: Schedule | None = Field(
+        default=None,
+        description="When production may be changed; a trial begins, goes forward and promotes at no other "
+        "time, and returns to the baseline at any. Default: always.",
+        examples=[{"windows": [{"cron": "0 9 * * 1-5", "lasts": "8h"}]}],
     )
     promotion: ModelRegistry | None = Field(
         default=None,

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     HELD = "held"  # from this look on the run is judged and does not go forward
     RELEASED = "released"  # from this look on it does again
     AWAITS_APPROVAL = "awaitsApproval"  # a candidate has passed, and a person is to say yes
+    AWAITS_WINDOW = "awaitsWindow"  # a run may begin, or a candidate take over, only later by spec.schedule
     APPROVED = "approved"  # somebody did; the body says who
     INTERRUPTED = "interrupted"  # the controller was told to stop; the run can be resumed
     RESUMED = "resumed"

@@ -22,6 +22,7 @@ _OF_KIND: dict[Kind, EventName] = {
     Kind.STARTED: "started",
     Kind.HELD: "held",
     Kind.AWAITS_APPROVAL: "held",
+    Kind.AWAITS_WINDOW: "held",
     Kind.VERDICT: "verdict",
     Kind.FAILED: "failed",
 }
@@ -93,7 +94,7 @@ def _told(entry: Entry, event: EventName, experiment: Experiment) -> tuple[str, 
         return "\n".join([head, *body["reasons"]]), details
     if event == "failed":
         return body["message"], {}
-    if entry.kind in (Kind.HELD, Kind.AWAITS_APPROVAL):
+    if entry.kind in (Kind.HELD, Kind.AWAITS_APPROVAL, Kind.AWAITS_WINDOW):
         return str(body["reason"]), {}
     text = body.get("outcome") or f"traffic: {body.get('split') or in_words(body['weights'])}"
     return text, {"weights": body["weights"]} if "weights" in body else {}

@@ -15,6 +15,7 @@ from fairtrial.experiment.model import Experiment
 from fairtrial.experiment.quantities import format_duration
 from fairtrial.judge.spec import Role
 from fairtrial.judge.wording import effect_of, listed, metric_label, percent
+from fairtrial.planning.calendar import Calendar
 from fairtrial.planning.cut import too_short
 from fairtrial.planning.needs import Needs, needs_of
 from fairtrial.planning.plan import Plan, plan_of, rows_of
@@ -63,6 +64,24 @@ def check_budget(experiment: Experiment, budget: float) -> None:
     why = too_short(experiment, _whole_looks(experiment, budget - _BEFORE - _around(experiment)))
     if why is not None:
         raise UsageError(f"--budget {format_duration(budget)} {why}")
+
+
+def check_open(experiment: Experiment, budget: float, now: float) -> None:
+    """Raises NotReadyError where a run with this budget would have to wait: a budget waits for no window."""
+    schedule = experiment.spec.schedule
+    if schedule is None:
+        return
+    calendar, of = Calendar(schedule), f"--budget {format_duration(budget)}"
+    why = calendar.why_closed(now)
+    if why is not None:
+        raise NotReadyError(f"{of}: {why}; run it then, or without a budget, and it waits")
+    closes = calendar.closes(now)
+    if closes is not None and closes < now + budget:
+        again = calendar.why_closed(closes)
+        raise NotReadyError(
+            f"{of}: spec.schedule lets nothing be promoted from {calendar.in_words(closes)} on, and {again}; "
+            "run it then, or without a budget, and it waits"
+        )
 
 
 def bounded(experiment: Experiment, seconds: float) -> Experiment:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from fairtrial.delivery.triggers.labels import pattern_of
-from fairtrial.delivery.triggers.times import TimesError, check_cron, check_zone
+from fairtrial.times import TimesError, check_cron, check_zone
 from fairtrial.experiment.base import DnsLabel, Mistake, Part, raise_mistakes
 from fairtrial.experiment.notifications import Secret
 from fairtrial.experiment.quantities import QuantityError, describe, format_duration, parse_duration

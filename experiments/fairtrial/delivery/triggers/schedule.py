@@ -8,7 +8,7 @@ from itertools import takewhile
 from fairtrial.delivery.events import Event, Happening
 from fairtrial.delivery.triggers import cursors
 from fairtrial.delivery.triggers.interface import Polled
-from fairtrial.delivery.triggers.times import times_after
+from fairtrial.times import times_after
 
 _KIND = "schedule"
 

@@ -11,7 +11,7 @@ from fairtrial.delivery.events import Event, Happening
 from fairtrial.delivery.triggers.expiry import ExpiryTrigger
 from fairtrial.delivery.triggers.interface import Polled
 from fairtrial.delivery.triggers.schedule import ScheduleTrigger
-from fairtrial.delivery.triggers.times import TimesError, check_cron, check_zone
+from fairtrial.times import TimesError, check_cron, check_zone
 
 BERLIN = "Europe/Berlin"
 DAY = 86400.0

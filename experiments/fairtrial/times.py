@@ -15,6 +15,11 @@ class TimesError(ValueError):
     """The line or the zone cannot be used; the message is a sentence."""
 
 
+def zone_of(name: str) -> tzinfo:
+    """Raises TimesError."""
+    return _zone(name)
+
+
 def check_zone(name: str) -> None:
     """Raises TimesError."""
     _zone(name)
