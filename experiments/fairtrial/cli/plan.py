@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,7 @@ from fairtrial.experiment.quantities import format_duration, format_rate
 from fairtrial.experiment.reading import load
 from fairtrial.journal.entries import Effect
 from fairtrial.planning.budget import TAKEN_TO_BE_READY, bound_of, bounded, check_budget
+from fairtrial.planning.calendar import Calendar
 from fairtrial.planning.changes import changes
 from fairtrial.planning.claims import horizon
 from fairtrial.planning.models import Models
@@ -137,6 +139,10 @@ def _lines(plan: Plan, needs: list[Needs]) -> Iterator[str]:
         yield ""
         yield "registers, on a promotion"
         yield f"  the candidate as a version of {to.model}, alias {to.alias}, in {to.place}"
+    if spec.schedule is not None:
+        yield ""
+        yield "may go forward"
+        yield f"  now {Calendar(spec.schedule).standing(time.time())}"
     yield ""
     yield "defaults filled in"
     for default in filled_in(plan.experiment):
@@ -200,6 +206,7 @@ def _document(plan: Plan, needs: list[Needs]) -> dict[str, Any]:
         "horizon": {"pairs": pairs, "requestsOfSmallerArm": smaller},
         **_sending(plan.experiment),
         **_stored(plan.stored),
+        **_schedule(plan.experiment),
         "metrics": {
             m.name: {"maxObservations": m.max_observations, "paired": m.paired} for m in plan.claims.metrics
         },
@@ -220,3 +227,13 @@ def _sending(experiment: Experiment) -> dict[str, Any]:
         return {}
     sending = sending_of(experiment)
     return {"load": {"arrivals": round(sending.arrivals), "seconds": sending.seconds}}
+
+
+def _schedule(experiment: Experiment) -> dict[str, Any]:
+    """Whether it may go forward now, and when that changes: seconds since the epoch, null where unforeseen."""
+    if experiment.spec.schedule is None:
+        return {}
+    calendar, now = Calendar(experiment.spec.schedule), time.time()
+    is_open = calendar.is_open(now)
+    changes = calendar.closes(now) if is_open else calendar.opens(now)
+    return {"schedule": {"open": is_open, "until": changes, "words": calendar.standing(now)}}

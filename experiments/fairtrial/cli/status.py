@@ -14,6 +14,7 @@ from fairtrial.clock import SystemClock
 from fairtrial.journal.entries import Entry, Kind
 from fairtrial.journal.folder import RunFolder, find_run
 from fairtrial.journal.store import Journal
+from fairtrial.journal.waiting import waits_for
 
 
 @click.command("status")
@@ -39,6 +40,8 @@ def command(run: str | None, namespace: str | None, context: str | None, kubecon
         return
     say(f"run      {document['run']}")
     say(f"state    {document['state']}")
+    if document["waitsFor"]:
+        say(f"waits    {document['waitsFor']}")
     say(f"verdict  {document['verdict'] or 'none yet'}")
     if document["looks"]:
         say(f"looks    {document['looks']}, {document['elapsed']:.0f} s of load")
@@ -57,6 +60,7 @@ def _document(folder: RunFolder, journal: Journal) -> dict[str, Any]:
         "run": folder.id,
         "folder": str(folder.path),
         "state": _state(folder, entries),
+        "waitsFor": waits_for(entries, time.time()),
         "verdict": judged.get("verdict"),
         "reasons": judged.get("reasons", []),
         "looks": judged.get("look", 0),

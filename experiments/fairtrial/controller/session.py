@@ -177,7 +177,7 @@ def resume(
         cluster = placed_in(started, take_over=options.take_over)
         asked = replace(options, cluster=cluster, budget=started.get("budget"))
         check_resumed(plan, asked, sends=undecided)
-        if asked.budget is not None:
+        if asked.budget is not None and undecided:
             check_open(plan.experiment, asked.budget, clock.now())
         if undecided:
             check_sent_from(plan.experiment, started, folder.id)

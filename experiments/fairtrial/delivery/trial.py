@@ -23,6 +23,7 @@ from fairtrial.errors import AbortedError, UsageError
 from fairtrial.journal.entries import Effect, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal
+from fairtrial.journal.waiting import waits_for
 
 _POLL_SECONDS = 0.2
 
@@ -148,8 +149,7 @@ def _abort_when(cut_off: Callable[[], bool], runs: Path, clock: Clock) -> Genera
 
     def watch() -> None:
         while not ended.wait(_POLL_SECONDS):
-            if cut_off():
-                _abort(runs, clock)
+            if cut_off() and _abort(runs, clock):
                 return
 
     with ThreadPoolExecutor(1, "fairtrial-urgent") as thread:
@@ -161,14 +161,17 @@ def _abort_when(cut_off: Callable[[], bool], runs: Path, clock: Clock) -> Genera
     watching.result()  # raises what ended it
 
 
-def _abort(runs: Path, clock: Clock) -> None:
-    """Of a run that has its verdict the end is awaited."""
+def _abort(runs: Path, clock: Clock) -> bool:
+    """Whether it was told to end. Of a run that acts on its verdict the end is awaited."""
     folder = _newest(runs, clock)
     if folder is None:
-        return
+        return False
     with closing(Journal.open(folder.journal, clock)) as journal:
-        if journal.last(Kind.VERDICT) is None:
+        if journal.last(Kind.VERDICT) is not None and waits_for(journal.entries(), clock.now()) is None:
+            return False
+        if journal.last(Kind.ABORT) is None:
             journal.append(Kind.ABORT)
+        return True
 
 
 def _digest(path: Path) -> str:

@@ -123,5 +123,7 @@ class Schedule(Part):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.windows and not self.freezes:
-            raise_mistakes([((), "say windows, or freezes, or both; without either production is always open")])
+            raise_mistakes(
+                [((), "say windows, or freezes, or both; without either production is always open")]
+            )
         return self

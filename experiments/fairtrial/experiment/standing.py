@@ -19,6 +19,7 @@ class Phase(StrEnum):
     RUNNING = "Running"
     PAUSED = "Paused"
     AWAITING_APPROVAL = "AwaitingApproval"
+    AWAITING_WINDOW = "AwaitingWindow"
     RETURNING = "Returning"
     PROMOTED = "Promoted"
     ROLLED_BACK = "RolledBack"

@@ -13,9 +13,10 @@ from fairtrial_graphs.backends.kubernetes.errors import ApiError
 from fairtrial_loadtests.plan import LoadPlan
 
 from fairtrial.controller.approval import TIMED_OUT, ApprovalGate
-from fairtrial.controller.effects import is_done
+from fairtrial.controller.effects import is_done, is_intended
 from fairtrial.controller.load_session import StartableLoad
 from fairtrial.controller.run import Controller
+from fairtrial.controller.windows import WindowGate
 from fairtrial.errors import AbortedError, FairtrialError, InterferedError
 from fairtrial.experiment.standing import Phase
 from fairtrial.followers.choose import followed
@@ -68,6 +69,7 @@ class Attempt:
         self._wake = wake
         self._latest = latest
         self._returning = False
+        self._deployed = False
         namespace, name = record.resource.key
         run = record.status["run"]
         self._folder = RunFolder(services.scratch / run["id"])
@@ -87,7 +89,8 @@ class Attempt:
         gate = ApprovalGate(
             self._plan.experiment.spec.approval, self._journal, services.now, f"the annotation {APPROVE}"
         )
-        self._holds = ResourceHolds(record, self._arms, gate, self._tell)
+        windows = WindowGate(self._plan.experiment.spec.schedule, self._journal, services.now)
+        self._holds = ResourceHolds(record, self._arms, gate, windows, self._tell)
         self._backend = GuardedBackend(
             services.new_backend(namespace, run["id"], latest().asks(TAKE_OVER), self._tick),
             services.leading,
@@ -274,7 +277,9 @@ class Attempt:
         self._holds.show()
 
     def _look_at_arms(self) -> None:
-        self._arms.look()
+        self._deployed = self._deployed or is_intended(self._journal, Effect.DEPLOY)
+        if self._deployed:  # before, there are none
+            self._arms.look()
 
     def _ended_by(self, resource: Resource) -> str | None:
         if resource.deleting:
