@@ -230,7 +230,7 @@ def _sending(experiment: Experiment) -> dict[str, Any]:
 
 
 def _schedule(experiment: Experiment) -> dict[str, Any]:
-    """Whether it may go forward now, and when that changes: seconds since the epoch, null where unforeseen."""
+    """Whether it may go forward now, and until when in seconds since the epoch; null: not foreseen."""
     if experiment.spec.schedule is None:
         return {}
     calendar, now = Calendar(experiment.spec.schedule), time.time()

@@ -33,7 +33,7 @@ def check_load_pods(cluster: Cluster, crew: Crew, experiment: Experiment) -> Non
 def load_pods(
     cluster: Cluster | None, crew: Crew, experiment: Experiment, folder: RunFolder
 ) -> Generator[Callable[[], None]]:
-    """What has them started, where the run wants any; they are removed at the end. It raises NotReadyError."""
+    """What has them started, if the run wants any, or raises NotReadyError. They are removed at the end."""
     if cluster is None or cluster.load_image is None or crew.bind is None:
         yield lambda: None
         return

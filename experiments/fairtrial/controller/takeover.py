@@ -1,7 +1,7 @@
 """A candidate takes over: from the verdict to who serves, and where it is made known.
 
-It may have to wait, for a person, a window or a baseline that is down; the baseline may be kept for a while. Whoever
-asks for the end meanwhile gets it.
+It may have to wait, for a person, a window or a baseline that is down; the baseline may be kept for a
+while. Whoever asks for the end meanwhile gets it.
 """
 
 from __future__ import annotations

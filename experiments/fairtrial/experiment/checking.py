@@ -42,6 +42,8 @@ _KEYSTONES = frozenset(
         "cookie",
         "key",
         "do",
+        "windows",
+        "freezes",
     }
 )
 

@@ -15,9 +15,9 @@ def waits_for(entries: Iterable[Entry], now: float) -> str | None:
     for entry in entries:
         if entry.kind is Kind.HELD:
             missing[Kind.HELD] = f"the next step waits: {entry.body['reason']}"
-        elif entry.kind is Kind.AWAITS_APPROVAL:
-            missing[entry.kind] = entry.body["reason"]
-        elif entry.kind is Kind.AWAITS_WINDOW and now < entry.body["until"]:
+        elif entry.kind is Kind.AWAITS_APPROVAL or (
+            entry.kind is Kind.AWAITS_WINDOW and now < entry.body["until"]
+        ):
             missing[entry.kind] = entry.body["reason"]
         elif entry.kind is Kind.APPROVED:
             missing.pop(Kind.AWAITS_APPROVAL, None)

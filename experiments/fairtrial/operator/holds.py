@@ -1,4 +1,4 @@
-"""What holds a run on a cluster: a pause, a baseline that is down, the hour, and what only a person may decide."""
+"""What holds a run on a cluster: a pause, a baseline that is down, the hour, what a person is to decide."""
 
 from __future__ import annotations
 

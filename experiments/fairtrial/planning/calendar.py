@@ -1,4 +1,4 @@
-"""Whether production may be changed at a time, and when that changes next: a pure function of the schedule."""
+"""Whether production may be changed at a time, and when that changes next: pure, from the schedule alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_OPENINGS = 7 * 24 * 60
 
 
 class Calendar:
-    """Times are in seconds since the epoch. A window holds its first moment, and not its last; so do freezes."""
+    """Times are in seconds since the epoch. Windows and freezes hold their first moment, not their last."""
 
     def __init__(self, schedule: Schedule) -> None:
         self._zone = zone_of(schedule.time_zone)

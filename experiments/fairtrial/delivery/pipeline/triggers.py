@@ -8,11 +8,11 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from fairtrial.delivery.triggers.labels import pattern_of
-from fairtrial.times import TimesError, check_cron, check_zone
 from fairtrial.experiment.base import DnsLabel, Mistake, Part, raise_mistakes
 from fairtrial.experiment.notifications import Secret
 from fairtrial.experiment.quantities import QuantityError, describe, format_duration, parse_duration
 from fairtrial.experiment.quantity_types import Duration
+from fairtrial.times import TimesError, check_cron, check_zone
 
 #: What is done about an event, in the order in which it is said.
 Reaction: TypeAlias = Literal["tryNext", "rollBack", "retrain", "notify"]
