@@ -63,7 +63,7 @@ def test_what_can_be_meant_is_taken(schedule: str):
             '{windows: [{cron: "0 9 * * *", lasts: 99999h}]}',
             "7:51 spec.schedule.windows.0.lasts: expected a duration of at most a year",
         ),
-        ('{windows: [{cron: "0 9 * * *"}]}', "7:24 spec.schedule.windows.0: "),
+        ('{windows: [{cron: "0 9 * * *"}]}', "7:24 spec.schedule.windows.0.lasts: required, such as 8h"),
         (
             "{timeZone: Europe/Atlantis, freezes: [{from: 2026-12-20, to: 2027-01-04}]}",
             '7:24 spec.schedule.timeZone: "Europe/Atlantis" is no time zone',
