@@ -38,7 +38,7 @@ class ResourceHolds:
 
     @property
     def awaits_approval(self) -> bool:
-        """Whether nothing but somebody's approval is missing."""
+        """Whether somebody's approval is missing, and nothing but the hour beside it."""
         return self._promoting and self._holding() is None and self._unapproved() is not None
 
     def start(self) -> str | None:
@@ -89,6 +89,8 @@ class ResourceHolds:
             self._tell(reason, message or "nothing holds the run any more")
         self._shown = phase, reason
         self._record.set(phase=phase.value)
+        if phase is Phase.AWAITING_WINDOW:  # for hours, in which nothing else may come to be written
+            self._record.set(message=message)
         self._record.condition("Progressing", reason == "GoesOn", reason, message)
         self._record.write()
 

@@ -1,10 +1,11 @@
-"""A run that goes forward in its windows only: on a clock that is moved, by a backend that only notes down."""
+"""A run that goes forward in its windows only, on a clock that is moved and a backend that notes down."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from fairtrial.controller.run import Controller
 from fairtrial.controller.windows import WindowGate
 from fairtrial.errors import AbortedError, NotReadyError
 from fairtrial.experiment.reading import parse
-from fairtrial.journal.entries import Entry, Kind
+from fairtrial.journal.entries import Effect, Entry, Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal
 from fairtrial.journal.waiting import waits_for
@@ -86,7 +87,7 @@ class Second:
         table = table.set_column(table.schema.get_field_index("id"), "id", pa.array(ids))
         times = table.column("time").to_numpy() - START
         ends = np.searchsorted(times, np.arange(0, 61))
-        self._seconds = [table.slice(a, b - a) for a, b in zip(ends, ends[1:], strict=False)]
+        self._seconds = [table.slice(a, b - a) for a, b in pairwise(ends)]
 
     def start(self) -> None:
         self._began = self._clock.now() - self._part
@@ -138,6 +139,7 @@ class Trial:
 
     def __init__(self, folder: Path, begins: str, accuracy: tuple[float, float] = _UNDECIDED) -> None:
         arms = [Arm(name, f"s3://models/{name}", "SKLEARN_SERVER") for name in ("v1", "v2")]
+        folder.mkdir(exist_ok=True)
         (folder / "seldondeployment.yaml").write_text(render(build("wine", arms)), encoding="utf-8")
         (folder / "rows.csv").write_text("x\n" + "1\n" * 6000, encoding="utf-8")
         self._home = folder
@@ -372,9 +374,12 @@ def test_a_candidate_that_loses_outside_of_a_window_is_rolled_back_at_once(tmp_p
 
 
 def test_a_step_that_was_owed_when_the_process_died_is_not_taken_outside(tmp_path: Path):
-    trial = Trial(tmp_path, "2026-11-30T10:00")
+    twin = Trial(tmp_path / "twin", "2026-11-30T10:00")
+    twin.go()
+    shift = next(entry for entry in twin.entries(Kind.INTENDED) if entry.effect is Effect.SHIFT)
+    trial = Trial(tmp_path / "trial", "2026-11-30T10:00")
     with pytest.raises(Killed):
-        trial.go(kill_at=lambda entry: entry.kind is Kind.LOOK and entry.body["look"] == 10)
+        trial.go(kill_at=lambda entry: entry.seq == shift.seq - 1)
     trial.clock.time = at("2026-11-30T18:00")
     assert trial.go() == "INCONCLUSIVE"
     assert [weights for _, weights in trial.served()] == [{"v1": 90, "v2": 10}, {"v1": 100}]
