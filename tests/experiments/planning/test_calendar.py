@@ -21,8 +21,9 @@ def at(text: str) -> float:
 
 
 def calendar(*windows: dict[str, str], freezes: Any = (), zone: str = "Europe/Berlin") -> Calendar:
-    said = {"timeZone": zone, "windows": list(windows), "freezes": list(freezes)}
-    return Calendar(Schedule.model_validate(said))
+    said = {"windows": list(windows), "freezes": list(freezes)}
+    given = {name: value for name, value in said.items() if value}
+    return Calendar(Schedule.model_validate({"timeZone": zone, **given}))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,9 @@ def test_the_night_in_which_the_clock_is_set_back():
     over_it = calendar({"cron": "0 22 * * 6", "lasts": "8h"})
     assert over_it.closes(at("2026-10-24T23:00")) == at("2026-10-25T05:00")
     frozen = calendar(freezes=[{"from": "2026-10-25", "to": "2026-10-25"}])
-    assert frozen.opens(at("2026-10-25T12:00")) - frozen.closes(at("2026-10-24T12:00") or 0) == 25 * 3600
+    midnight = at("2026-10-25T00:00")
+    assert frozen.closes(at("2026-10-24T12:00")) == midnight
+    assert frozen.opens(midnight) - midnight == 25 * 3600
 
 
 def test_utc_is_the_clock_unless_said():
