@@ -32,8 +32,14 @@ def connect(kubeconfig: Path | None = None, context: str | None = None) -> tuple
     inside = "KUBERNETES_SERVICE_HOST" in os.environ and kubeconfig is None and context is None
     if inside and not os.environ.get("KUBECONFIG") and not Path("~/.kube/config").expanduser().is_file():
         configuration = Configuration()
-        config.load_incluster_config(client_configuration=configuration)
-        return ApiClient(configuration), _NAMESPACE.read_text(encoding="utf-8").strip()
+        try:
+            config.load_incluster_config(client_configuration=configuration)
+            return ApiClient(configuration), _NAMESPACE.read_text(encoding="utf-8").strip()
+        except (config.ConfigException, OSError) as error:
+            raise NotReady(
+                f"this pod's ServiceAccount cannot be used: {str(error).rstrip('.')}; give the pod one "
+                "(automountServiceAccountToken), or name a kubeconfig with --kubeconfig or KUBECONFIG"
+            ) from error
     file = str(kubeconfig) if kubeconfig is not None else None
     try:
         # The client's types say less than it returns: a list of contexts, and the current one.
