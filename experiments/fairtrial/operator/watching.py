@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import kopf
 
@@ -61,6 +61,8 @@ async def _run(registry: kopf.OperatorRegistry, namespaces: Sequence[str], ended
         await kopf.operator(
             registry=registry,
             settings=settings,
+            # kopf would ask who the user is, and a container's has no name.
+            identity=cast(Any, "fairtrial"),
             standalone=True,
             clusterwide=not namespaces,
             namespaces=namespaces,
