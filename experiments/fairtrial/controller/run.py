@@ -7,7 +7,8 @@ effects are still owed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from fairtrial_graphs.backends.interface import Backend, Interfered, Route, Serving
@@ -27,6 +28,7 @@ from fairtrial.controller.observed import Observed
 from fairtrial.controller.progression import Position, Step
 from fairtrial.controller.reference import timed
 from fairtrial.controller.takeover import TakeOver
+from fairtrial.controller.turns import in_turn
 from fairtrial.errors import InterferedError
 from fairtrial.experiment.live import Live
 from fairtrial.journal.entries import Effect, Kind
@@ -61,12 +63,13 @@ class Controller:
         budget: Budget | None = None,
         interrupt_returns: bool = True,
         begins: Callable[[], None] = lambda: None,
+        turn: AbstractContextManager[object] | None = None,
     ) -> None:
         """registry: where a promotion is made known, if anywhere. holds: what keeps it from going forward.
 
         watched: looks on as live traffic is read. budget: when the run is to be over. begins: called before
         anything is deployed, once it may be.
-        interrupt_returns: see TakeOver.
+        interrupt_returns: see TakeOver. turn: held while it judges; other runs of this process share it.
         """
         self._plan = plan
         self._registry = registry
@@ -80,6 +83,7 @@ class Controller:
         self._budget = budget
         self._interrupt_returns = interrupt_returns
         self._begins = begins
+        self._turn = turn or nullcontext()
         self._holds = holds or NoHolds()
         self._held = HeldLooks(
             journal, self._holds.next_step, lambda why: self._say("held", f"the next step waits: {why}")
@@ -271,9 +275,9 @@ class Controller:
 
     # ---- judging
 
-    def _take(self, judgements: Iterable[Judgement]) -> Verdict | None:
+    def _take(self, judgements: Iterator[Judgement]) -> Verdict | None:
         """Journal each look and go where it leads. Returns the run's verdict once there is one."""
-        for judgement in judgements:
+        for judgement in in_turn(judgements, self._turn):
             fresh = [verdict for verdict in judgement.verdicts if self._record(verdict)]
             position = self._plan.advance(self._position, judgement.verdicts)
             if position != self._position and self._held.at(judgement.look.number):

@@ -110,6 +110,7 @@ class Attempt:
             registry_of(self._plan.experiment),
             self._holds,
             self._watched,
+            turn=services.turn,
         )
 
     def outcome(self) -> Outcome:

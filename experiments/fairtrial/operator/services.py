@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fairtrial_graphs.backends.interface import Backend
@@ -37,3 +38,4 @@ class Services:
     unready_limit: float = 60.0  # that a candidate may be down
     quiet_limit: float = 120.0  # without observations, until it is told
     pauses: Sequence[float] = (1.0, 2.0, 5.0, 15.0, 30.0)  # before what was thrown out is taken up again
+    turn: threading.Lock = field(default_factory=threading.Lock)  # to judge, of one run after the other
