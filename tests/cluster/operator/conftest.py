@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,6 +139,13 @@ class Cluster:
     def events(self, name: str = "wine") -> list[tuple[str, str]]:
         found = self.api.list("v1", "Event", namespace=self.namespace)
         return [(e["reason"], e["message"]) for e in found if e["involvedObject"]["name"] == name]
+
+    def until_told(self, *reasons: str, timeout: float = 30.0) -> None:
+        """Events are made beside the status, and may be there a little later."""
+        deadline = time.monotonic() + timeout
+        while missing := set(reasons) - {reason for reason, _ in self.events()}:
+            assert time.monotonic() < deadline, f"nobody was told of {', '.join(missing)}"
+            time.sleep(0.1)
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_the_operator_needs_no_more_than_its_page_says(
     cluster.annotate(pause=None)
     cluster.source().bring(40, GOOD)
     cluster.until_phase("Promoted")
-    assert {reason for reason, _ in cluster.events()} >= {"Deployed", "Promoted"}
+    cluster.until_told("Deployed", "Promoted")
     cluster.annotate(retry="true")
     cluster.until(lambda status: status["run"]["attempt"] == 2 and status.get("step") == "1/2")
     cluster.delete()

@@ -24,7 +24,7 @@ def test_a_better_candidate_is_shifted_to_and_promoted(cluster: Cluster, start: 
     assert cluster.split() == {"v2": 100}
     conditions = {each["type"]: each["status"] for each in status["conditions"]}
     assert conditions["Complete"] == "True"
-    assert {reason for reason, _ in cluster.events()} >= {"Deployed", "Shifted", "Promoted"}
+    cluster.until_told("Deployed", "Shifted", "Promoted")
 
 
 def test_a_worse_candidate_is_rolled_back(cluster: Cluster, start: Start):
