@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -50,11 +49,8 @@ def assert_promoted_once(cluster: Cluster) -> None:
               if each["kind"] == "done" and "revision" in each.get("body", {})]  # fmt: skip
     assert served == sorted(served)
     assert served[0] == "step-1"
-    deadline = time.monotonic() + 10  # it is told once the status is written
-    while not (told := Counter(reason for reason, _ in cluster.events())["Promoted"]):
-        assert time.monotonic() < deadline, "nobody was told of the promotion"
-        time.sleep(0.1)
-    assert told == 1
+    cluster.until_told("Promoted", timeout=10.0)
+    assert Counter(reason for reason, _ in cluster.events())["Promoted"] == 1
 
 
 @pytest.mark.slow  # a process for each phase
