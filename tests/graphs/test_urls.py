@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from fairtrial_graphs.backends.address import Address
 from fairtrial_graphs.backends.interface import NotReady, Route, Serving
-from fairtrial_graphs.backends.urls import Address, UrlBackend
+from fairtrial_graphs.backends.urls import UrlBackend
 from fairtrial_graphs.build import Arm, build
 
 _TWO = build("wine", [Arm("v1", "s3://m/1", "SKLEARN_SERVER"), Arm("v2", "s3://m/2", "SKLEARN_SERVER")])

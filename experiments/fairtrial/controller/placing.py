@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from fairtrial_graphs.backends.address import Address
 from fairtrial_graphs.backends.interface import Backend, NotReady
 from fairtrial_graphs.backends.local.backend import LocalBackend
-from fairtrial_graphs.backends.urls import Address, UrlBackend
+from fairtrial_graphs.backends.urls import UrlBackend
 from fairtrial_loadtests.credentials import headers_for
 from fairtrial_loadtests.errors import BadLoadError
 from fairtrial_servers.launch import model_server

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from fairtrial_graphs.backends.urls import Address
+from fairtrial_graphs.backends.address import Address
 from fairtrial_servers.addresses import credentials_in, wrong_with
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError

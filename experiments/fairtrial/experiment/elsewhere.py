@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from fairtrial_graphs.backends.urls import Address
+from fairtrial_graphs.backends.address import Address
 
 from fairtrial.errors import UsageError
 from fairtrial.experiment.arms import Arm, Baseline, Candidate
