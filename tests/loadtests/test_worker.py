@@ -206,16 +206,13 @@ def test_a_folder_that_takes_no_more_ends_the_load_in_one_sentence(make_plan, st
     assert "observations cannot be written" in process.error
 
 
-def test_the_controllers_side_imports_at_once_and_draws_in_nothing_heavy():
+def test_the_controllers_side_draws_in_nothing_heavy():
     code = (
-        "import sys, time; before = time.process_time(); import fairtrial_loadtests.client;"
-        "print(time.process_time() - before);"
+        "import sys, fairtrial_loadtests.client;"
         "print([m for m in ('gevent', 'locust', 'pyarrow', 'numpy') if m in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    seconds, heavy = said.splitlines()
-    assert heavy == "[]"
-    assert float(seconds) < 0.15  # under 0.05 on a quiet machine
+    assert said == "[]\n"
 
 
 def test_locusts_web_page_is_there_for_whoever_asks(tmp_path):

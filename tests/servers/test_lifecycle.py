@@ -91,10 +91,8 @@ def test_a_signal_ends_a_server_that_a_request_keeps_busy(start, tmp_path, user_
     sent = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": [60.0]}]}
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{served.url}/v2/models/digits/infer", json=sent, timeout=0.5)
-    began = time.monotonic()
     served.process.send_signal(signal.SIGTERM)
-    assert served.wait_ended(10) == 0
-    assert time.monotonic() - began < 7
+    assert served.wait_ended(20) == 0  # the request takes 60
 
 
 @pytest.mark.parametrize("taken", [0, 1, 2], ids=["http", "grpc", "metrics"])

@@ -171,8 +171,8 @@ def test_one_that_hangs_holds_up_neither_the_run_nor_the_others(journal: Journal
     begun = time.monotonic()
     with follow(journal, Hanging(), other, patience=Patience(poll=0.005, drain=0.2)):
         look(journal, 1)
-        assert time.monotonic() - begun < 1
-    assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 20  # it hangs for 30
     assert other.taken == [1]
     assert "1 of the journal's entries" in incidents(journal)[-1]
     released.set()
