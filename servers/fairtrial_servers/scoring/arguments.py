@@ -27,7 +27,7 @@ _OPTIONS = (
     click.option("--id", "ids", **_MANY, help="A column that tells rows apart; no feature. Repeatable."),
     click.option("--target", "targets", **_MANY, help="A column with the truth; no feature. Repeatable."),
     click.option("--exclude", **_MANY, help="Another column that is no feature. Repeatable."),
-    click.option("--only-predictions", is_flag=True, help="Write the --id columns and the predictions only."),
+    click.option("--only-predictions", is_flag=True, help="Write the --id columns and predictions only."),
     click.option("--lists", is_flag=True, help="An output of several values a row as one column of lists."),
     click.option("--prefix", default="", help="Put before the names of the prediction columns."),
     click.option(

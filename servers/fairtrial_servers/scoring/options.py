@@ -125,9 +125,12 @@ def _database(said: str) -> Location:
 
 def check(options: Options) -> None:
     """Raises ScoreError for options that do not go together."""
-    if options.only_predictions and not options.ids:
+    # A file has its rows in the order of the data.
+    in_order = options.out.kind != "sql" and options.engine == "local"
+    if options.only_predictions and not options.ids and not in_order:
         raise ScoreError(
-            "--only-predictions leaves nothing to tell the rows apart by: name a column with --id"
+            "--only-predictions leaves nothing to tell the rows apart by, and they have no order there: "
+            "name a column with --id"
         )
     if options.lists and options.out.kind == "csv":
         raise ScoreError(

@@ -109,11 +109,15 @@ def test_json_says_what_a_value_is(score, model, tmp_path):
     assert all(abs(sum(row["predict_proba"]) - 1) < 1e-9 for row in rows)
 
 
-def test_predictions_alone_come_with_an_id(data, score, model, tmp_path):
+def test_predictions_alone_come_in_the_order_of_the_rows_or_with_an_id(data, score, model, tmp_path):
     score(model, data, tmp_path / "out.parquet", ids=("id",), only_predictions=True, prefix="v1_")
     assert read(tmp_path / "out.parquet").column_names == ["id", "v1_predict"]
-    with pytest.raises(ScoreError, match="--id"):
-        score(model, data, tmp_path / "other.parquet", only_predictions=True)
+    score(model, data, tmp_path / "alone.csv", only_predictions=True)
+    alone = read(tmp_path / "alone.csv")
+    assert alone.column_names == ["predict"]
+    assert alone["predict"].to_pylist() == read(tmp_path / "out.parquet")["v1_predict"].to_pylist()
+    with pytest.raises(ScoreError, match="they have no order there: name a column with --id"):
+        score(model, data, f"sql+sqlite:///{tmp_path}/out.db?table=rows", only_predictions=True)
 
 
 def test_a_graph_that_takes_a_matrix_gets_the_columns_by_position(
