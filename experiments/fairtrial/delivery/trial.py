@@ -18,6 +18,7 @@ from fairtrial.controller.effects import is_done
 from fairtrial.controller.session import Options, resume, start
 from fairtrial.delivery.means import Means
 from fairtrial.delivery.pinning import Pinned, pinned_text
+from fairtrial.delivery.postponing import check_window
 from fairtrial.delivery.saying import Saying
 from fairtrial.errors import AbortedError, UsageError
 from fairtrial.journal.entries import Effect, Kind
@@ -60,13 +61,16 @@ def tried(
     """Put the candidate to the pipeline's experiment, or go on with the run that an earlier process began.
 
     runs: a folder for this delivery's runs alone. cut_off: whether something more urgent waits; the run is
-    aborted then, and AbortedError raised. Raises FairtrialError of every kind.
+    aborted then, and AbortedError raised. Raises PostponedError where it may not begin yet, and
+    FairtrialError of every kind.
     """
     wanted = pinned_text(means.template, baseline, candidate)
     found = _newest(runs, means.clock)
     if found is not None and found.experiment.read_text(encoding="utf-8") != wanted:
         _end(means, found)  # against what served then, or by another experiment
         found = None
+    if found is None:
+        check_window(means.template, means.clock.now())
     options = _options(means, runs)
     with _abort_when(cut_off, runs, means.clock):
         if found is None:

@@ -17,6 +17,7 @@ from fairtrial.delivery.adopting import notice
 from fairtrial.delivery.inbox import Inbox, Taken
 from fairtrial.delivery.means import Means
 from fairtrial.delivery.polling import Poller
+from fairtrial.delivery.postponing import PostponedError
 from fairtrial.delivery.reacting import give_up, handle, is_urgent
 from fairtrial.delivery.state import StateError
 from fairtrial.errors import AbortedError, FairtrialError, NotReadyError
@@ -41,6 +42,7 @@ class Watch:
         self._not_before: dict[int, float] = {}  # by event: when it is tried again
         self._failures: dict[int, int] = {}
         self._cut_off: set[int] = set()  # events that were, until they are done
+        self._postponed: set[int] = set()  # events whose trial waits for its window, and has changed nothing
         self._looked = float("-inf")
 
     def run(self) -> None:
@@ -133,6 +135,7 @@ class Watch:
         return [each for each in self._inbox.waiting() if self._not_before.get(each.seq, 0.0) <= now]
 
     def _work_on(self, taken: Taken, *, again: bool) -> None:
+        self._postponed.discard(taken.seq)
         try:
             handle(self._means, taken, lambda: self._something_urgent(taken))
         except AbortedError as error:
@@ -145,6 +148,10 @@ class Watch:
             )
         except StateError:
             raise
+        except PostponedError as error:
+            self._not_before[taken.seq] = error.until
+            self._postponed.add(taken.seq)
+            self._means.say(f"{taken.event.summary}: {error}")
         except NotReadyError as error:
             if not again:
                 raise
@@ -163,7 +170,7 @@ class Watch:
 
     def _notice(self) -> None:
         self._looked = self._means.clock.now()
-        if self._inbox.waiting():
+        if any(each.seq not in self._postponed for each in self._inbox.waiting()):
             return
         try:
             notice(self._means)

@@ -1,17 +1,22 @@
-"""A pipeline's trial that waits for its window waits for nothing that is more urgent."""
+"""A pipeline's trial that waits for its window keeps nothing else waiting."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from experiments.clocks import StoppedClock
 from experiments.delivery.conftest import EXPERIMENT, OLD_SQL, Models
 from experiments.delivery.watches import Watched, pipeline_of
 from fairtrial.delivery import trial
-from fairtrial.delivery.pinning import Pinned
-from fairtrial.errors import AbortedError
+from fairtrial.delivery.events import Event, Happening
+from fairtrial.delivery.inbox import Inbox
+from fairtrial.delivery.ledger import Action
+from fairtrial.errors import UsageError
 from fairtrial.journal.entries import Kind
 from fairtrial.journal.folder import RunFolder
 from fairtrial.journal.store import Journal
@@ -28,30 +33,64 @@ def kinds(folder: RunFolder) -> list[Kind]:
     return found
 
 
-def test_a_trial_that_waits_to_begin_is_cut_off_and_nothing_was_deployed(wine: Models, tmp_path: Path):
+@pytest.fixture
+def watched(wine: Models, tmp_path: Path) -> Iterator[Watched]:
+    """Version 1 serves; a challenger is put to a trial that is frozen until the year's end."""
     project = tmp_path / "project"
     project.mkdir()
     shutil.copy(wine.trained / "holdout.parquet", project)
     (project / "experiment.yaml").write_text(EXPERIMENT.replace("MODEL", "wine") + _FREEZE)
-    watched = Watched(pipeline_of(project, wine.url))
-    baseline, candidate = (Pinned(n, str(wine.trained / "models" / f"v{n}")) for n in "12")
-    runs = tmp_path / "runs"
-
-    def urgent() -> bool:
-        return any(
-            Kind.AWAITS_WINDOW in kinds(RunFolder(found.parent)) for found in runs.glob("*/journal.db")
-        )
-
-    with pytest.raises(AbortedError, match="was aborted on request"):
-        trial.tried(watched.means, runs, baseline, candidate, urgent)
+    drift = {"name": "drift", "cloudEvent": {"type": "drift"}, "do": ["notify"]}
+    who = [{"webhook": "http://127.0.0.1:9/"}]
+    triggers = [{"name": "new", "registry": {}}, drift]
+    watched = Watched(
+        pipeline_of(project, wine.url, triggers=triggers, listen={"port": 0}, notifications=who)
+    )
+    wine.give("champion", wine.add("v1"))
+    watched.once()
+    yield watched
     watched.state.close()
-    (folder,) = (RunFolder(found.parent) for found in runs.glob("*/journal.db"))
-    journal = Journal.open(folder.journal, watched.clock)
-    assert {entry.effect.value for entry in journal.entries(Kind.INTENDED) if entry.effect} == {"close"}
-    assert journal.entries()[-1].body == {"aborted": True}
-    journal.close()
-    (told,) = [line for line in watched.said if "waits" in line]
-    assert "the trial waits to begin: the freeze of spec.schedule ends Thu 2026-01-01 00:00 UTC" in told
+
+
+def test_what_comes_up_meanwhile_is_done_and_the_trial_begins_when_it_may(
+    wine: Models, watched: Watched, monkeypatch: pytest.MonkeyPatch
+):
+    wine.give("challenger", wine.add("v2"))
+    assert watched.once() == []
+    assert watched.said[-1] == (
+        "new: version 2 is to be tried: "
+        "the trial waits to begin: the freeze of spec.schedule ends Thu 2026-01-01 00:00 UTC"
+    )
+    waiting = len(watched.said)
+    drifted = Event("drift:1", Happening.ALERT, "drift", watched.clock.now(), {})
+    Inbox(watched.state).put([drifted])
+    assert [entry.action for entry in watched.work()] == [Action.NOTED]
+    assert len(watched.said) == waiting, "it is said once"
+    assert not list(watched.folder.glob("runs/*")), "no run was begun"
+
+    begun: list[Path] = []
+
+    def start(file: Path, *_: object) -> NoReturn:
+        begun.append(file)
+        raise UsageError("the servers of a trial are not for here")
+
+    monkeypatch.setattr(trial, "start", start)
+    watched.clock.time = datetime(2025, 12, 31, 23, 59, tzinfo=UTC).timestamp()
+    watched.work()
+    assert not begun
+    watched.clock.sleep(61)
+    watched.work()
+    assert [file.name for file in begun] == ["experiment.yaml"]
+
+
+def test_the_aliass_new_holder_is_noticed_while_a_trial_waits(wine: Models, watched: Watched):
+    wine.give("challenger", wine.add("v2"))
+    watched.once()
+    wine.give("champion", wine.add("v1"))
+    watched.clock.sleep(31)
+    watched.work()  # looks
+    watched.work()
+    assert watched.history[-1] == ("adopted", "3", "1")
 
 
 @pytest.mark.parametrize("waits", [True, False])
