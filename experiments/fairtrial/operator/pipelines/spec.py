@@ -53,7 +53,7 @@ class Storage(Part):
     )
     class_name: _ObjectName | None = Field(
         default=None,
-        description="Its StorageClass, of a block device: SQLite does not go onto NFS. Default: the cluster's.",
+        description="Its StorageClass: of a block device, not of NFS. Default: the cluster's.",
         examples=["fast"],
     )
 
@@ -102,7 +102,7 @@ class Pod(Part):
     )
     listen_token: SecretKey | None = Field(
         default=None,
-        description="What the variable is set to that spec.listen.token names. Default: env or envFrom has it.",
+        description="The value of the variable that spec.listen.token names. Default: env or envFrom has it.",
         examples=[{"secret": "wine-listener"}],
     )
     registry_credentials: SecretName | None = Field(
@@ -153,9 +153,9 @@ class Pod(Part):
             if not isinstance(name, str) or not name:
                 found.append(((i,), "required: the variable's name"))
             elif name in _OURS:
-                found.append(((i, "name"), f"the operator sets {name} itself; leave this one out"))
+                found.append(((i,), f"the operator sets {name} itself; leave this one out"))
             elif name in names:
-                found.append(((i, "name"), f"another variable is called {name} already"))
+                found.append(((i,), f"another variable is called {name} already"))
             else:
                 names.append(name)
         raise_mistakes(found)
@@ -171,7 +171,7 @@ class ResourceSpec(Spec):
     """Whose versions are tried, how, where the best one serves, what else is reacted to, and its pod."""
 
     experiment: ExperimentSpec = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
-        description="The experiment that a version is put to: its spec, as in an Experiment. Its baseline and "
+        description="The experiment that a version is put to: the spec of an Experiment. Its baseline and "
         "its one candidate are replaced by the two versions.",
         examples=[{"metrics": [{"name": "accuracy"}]}],
     )
@@ -221,7 +221,9 @@ def _of_listener(listen: Listen, pod: Pod) -> list[Mistake]:
         why = f"{listen.address} is reached from nowhere outside the pod; say 0.0.0.0, and name its token"
         found.append((("listen", "address"), why))
     if listen.port < 1024:
-        found.append((("listen", "port"), "say one from 1024 on, which a Service can name and the pod may open"))
+        found.append(
+            (("listen", "port"), "say one from 1024 on, which a Service can name and the pod may open")
+        )
     if listen.token is not None and not (
         pod.listen_token is not None or pod.env_from or listen.token in pod.variables
     ):

@@ -27,7 +27,7 @@ class Condition(Part):
     """One thing that is true of the pipeline, or not, or not known."""
 
     type: Literal["Accepted", "Ready"] = Field(
-        description="Accepted: the spec can be watched, and its objects are as it wants them. Ready: its pod is."
+        description="Accepted: the spec can be watched, and its objects are as it wants. Ready: its pod is."
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: str = Field(description="Why, in one word, for programs.")
