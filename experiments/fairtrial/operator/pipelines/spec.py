@@ -201,7 +201,7 @@ class ResourceSpec(Spec):
         said = self.serve.kubernetes
         if said is None:
             why = "in a pod nobody would reach what serves there: say {kubernetes: {}}, or leave this out"
-            return [(("serve", "local") if self.serve.local is not None else ("serve",), why)]
+            return [(("serve",), why)]
         return [
             (("serve", "kubernetes", field), "a pod has no kubeconfig; its ServiceAccount is used: remove it")
             for field in ("kubeconfig", "context")

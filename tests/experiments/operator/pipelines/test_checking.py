@@ -58,7 +58,7 @@ def test_every_mistake_is_told_with_its_path():
         "spec.experiment.onInconclusive: hold leaves two versions in service",
         'spec.trigers: unknown field, did you mean "triggers"?',
         "spec.challenger: that is the alias of the version in service",
-        "spec.serve.local: in a pod nobody would reach",
+        "spec.serve: in a pod nobody would reach",
         'spec.pod.storage.size: expected a size such as 10Gi, got the text "big"',
         "spec.pod.env.1: another variable is called A already",
         "spec.pod.env.2: required: the variable's name",
