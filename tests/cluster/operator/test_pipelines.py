@@ -22,6 +22,7 @@ from cluster.control_plane import ControlPlane, kubeconfig
 from cluster.helm import Helm
 from cluster.operator.conftest import Cluster, Running
 from cluster.pipelines import EXPERIMENT, ROWS, container, entries, environment, only, release
+from cluster.recording import rights
 from cluster.seldon_operator import SELDON, SeldonOperator
 from cluster.service_accounts import installed, token_of
 from cluster.test_pipeline_pod import Pod
@@ -241,10 +242,16 @@ def test_what_is_wrong_is_refused_in_words_and_what_runs_goes_on(pipelines: Pipe
         pipelines.change(**mended)
         pipelines.until_phase("Starting")
 
-    wrong("spec.experiment.metrics.0.name", {"experiment": {"metrics": [{"name": "accuracy"}]}},
-          experiment={"metrics": [{"name": "accuracy", "column": "x y"}]})  # fmt: skip
+    metrics = pipelines.manifest()["spec"]["experiment"]["metrics"]
+    twice = {"metrics": [*metrics, *metrics]}
+    wrong("spec.experiment.metrics.1.name", {"experiment": {"metrics": metrics}}, experiment=twice)
     # What only the API server can judge, and what cannot be changed.
-    wrong("limits[memory]", {"pod": {"resources": None}}, pod={"resources": {"limits": {"memory": "a lot"}}})
+    wrong(
+        "quantities must match",
+        {"pod": {"resources": None}},
+        pod={"resources": {"limits": {"memory": "a lot"}}},
+    )
+    wrong("limts", {"pod": {"resources": None}}, pod={"resources": {"limts": {"memory": "1Gi"}}})
     wrong("the volume stays as it was made", {"pod": {"storage": None}}, pod={"storage": {"size": "20Gi"}})
 
 
@@ -266,7 +273,7 @@ def test_what_is_not_the_pipelines_own_is_left_as_it_is(pipelines: Pipelines, st
     pipelines.api.patch(OBJECTS["StatefulSet"], "StatefulSet", "wine-pipeline", scaled,
                         namespace=pipelines.namespace)  # fmt: skip
     pipelines.change(challenger="other")
-    pipelines.until_phase("Refused", "tests has set spec.replicas")
+    pipelines.until_phase("Refused", "has set spec.replicas; set it back")
     found = pipelines.get("StatefulSet")
     assert found is not None
     assert found["spec"]["replicas"] == 0
@@ -339,13 +346,7 @@ def test_the_pod_is_that_of_the_chart(pipelines: Pipelines, start: Start, helm: 
            "resourceNames": ["wine"]}  # fmt: skip
     rules = [each for each in ours["Role"]["rules"] if each != own]
     assert len(rules) == len(ours["Role"]["rules"]) - 1
-    assert sorted(rules, key=json.dumps) == sorted(
-        [
-            {name: each[name] for name in ("apiGroups", "resources", "verbs")}
-            for each in only(objects, "Role")["rules"]
-        ],
-        key=json.dumps,
-    )
+    assert rights(rules) == rights(only(objects, "Role")["rules"])
 
 
 def _comparable(stateful_set: Object) -> Object:

@@ -8,6 +8,9 @@ from typing import Any
 
 from fairtrial_graphs.backends.kubernetes.kinds import Kind
 
+#: What server-side apply says, with 500, of a field that is unknown or of another type.
+_NOT_OF_ITS_TYPE = ("failed to create typed patch object", "failed to convert new object")
+
 
 class ApiError(Exception):
     """A refusal, or no answer at all; `code` is the HTTP status, 0 where none came."""
@@ -47,6 +50,8 @@ def refusal(status: Mapping[str, Any], code: int, verb: str, kind: Kind, namespa
         return Conflict(_who_set(causes), code, reason)
     if code == 410:
         return Expired(said, code, reason)
+    if code == 500 and said.startswith(_NOT_OF_ITS_TYPE):
+        code, reason = 422, "Invalid"
     if code == 404 and "could not find the requested resource" in said:
         return ApiError(
             f"the cluster does not know {kind.api_version} {kind.name}: {_installs(kind)}", code, reason
