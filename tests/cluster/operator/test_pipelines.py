@@ -211,8 +211,13 @@ def test_a_pipeline_becomes_a_pod_that_follows_its_spec_and_ends_with_it(
     assert pipelines.objects().keys() == {"ConfigMap", "StatefulSet"}
 
     pipelines.api.delete(*PIPELINE, "wine", namespace=pipelines.namespace)
-    for each in ("StatefulSet", "ConfigMap"):
-        pipelines.api.wait(OBJECTS[each], each, "wine-pipeline", lambda found: found is None,
+    another = pipelines.create()["metadata"]["uid"]  # at once, while what was made for the other goes
+    pipelines.until_phase("Starting")
+    for each in pipelines.objects().values():
+        assert [owner["uid"] for owner in each["metadata"]["ownerReferences"]] == [another]
+    pipelines.api.delete(*PIPELINE, "wine", namespace=pipelines.namespace)
+    for each, version in OBJECTS.items():
+        pipelines.api.wait(version, each, "wine-pipeline", lambda found: found is None,
                            namespace=pipelines.namespace, timeout=60)  # fmt: skip
     (claim,) = pipelines.api.list("v1", "PersistentVolumeClaim", namespace=pipelines.namespace)
     assert claim["metadata"]["name"] == "state-wine-pipeline-0"
@@ -252,6 +257,12 @@ def test_what_is_wrong_is_refused_in_words_and_what_runs_goes_on(pipelines: Pipe
         pod={"resources": {"limits": {"memory": "a lot"}}},
     )
     wrong("limts", {"pod": {"resources": None}}, pod={"resources": {"limts": {"memory": "1Gi"}}})
+    ours = "no right that it does not have itself"
+    pipelines.change(serve={"kubernetes": {"route": "gateway-api"}})
+    pipelines.until_phase("Pending", ours)
+    assert pipelines.objects() == before
+    pipelines.change(serve=None)
+    pipelines.until_phase("Starting")
     wrong("the volume stays as it was made", {"pod": {"storage": None}}, pod={"storage": {"size": "20Gi"}})
 
 
@@ -277,6 +288,11 @@ def test_what_is_not_the_pipelines_own_is_left_as_it_is(pipelines: Pipelines, st
     found = pipelines.get("StatefulSet")
     assert found is not None
     assert found["spec"]["replicas"] == 0
+
+    # Nobody collects garbage here: what was the other pipeline's is never taken for this one's.
+    pipelines.api.delete(*PIPELINE, "wine", namespace=pipelines.namespace)
+    pipelines.create()
+    pipelines.until_phase("Pending", "of the pipeline wine before this one is still there")
 
 
 def test_why_a_pod_is_not_ready_is_said_in_words(

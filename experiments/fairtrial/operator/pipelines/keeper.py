@@ -118,7 +118,7 @@ class Keeper:
     def _keep(self, resource: Resource, pods: Observer) -> None:
         known = self._known.get(resource.uid)
         if known is None or known.generation != resource.generation or self._clock() >= known.due:
-            known = self._known[resource.uid] = self._brought(resource)
+            known = self._known[resource.uid] = self._brought(resource, known)
         if resource.is_older_than(known.resource):
             resource = known.resource
         pod = pods.get(POD, resource.key[0], pod_name(resource.key[1]))
@@ -127,25 +127,22 @@ class Keeper:
         status = status_of(known.outcome, pod, resource.status, generation=known.generation, now=self._now())
         known.resource = self._written(resource, status)
 
-    def _brought(self, resource: Resource) -> _Known:
+    def _brought(self, resource: Resource, before: _Known | None) -> _Known:
         try:
             outcome = bring(self._api, resource, self._image)
         except ApiError as error:
             outcome = Outcome(None, "NoAnswer", str(error))
-        if outcome.accepted is False:
-            self._events.tell(
-                resource,
-                "Refused",
-                outcome.message,
-                kind="Warning",
-                once=f"{resource.generation}/{outcome.message}",
-            )
-        elif outcome.accepted:
-            self._events.tell(
-                resource, "Applied", "its pod is as the spec wants it", once=str(resource.generation)
-            )
+        if before is None or (before.generation, before.outcome) != (resource.generation, outcome):
+            self._tell(resource, outcome)
         due = self._clock() + _AGAIN[outcome.accepted]
         return _Known(resource.generation, outcome, due, resource)
+
+    def _tell(self, resource: Resource, outcome: Outcome) -> None:
+        once = f"{resource.generation}/{outcome.message}"
+        if outcome.accepted is False:
+            self._events.tell(resource, "Refused", outcome.message, kind="Warning", once=once)
+        elif outcome.accepted:
+            self._events.tell(resource, "Applied", "its pod is as the spec wants it", once=once)
 
     def _written(self, resource: Resource, status: Mapping[str, Any]) -> Resource:
         """The resource with this status; nothing is sent where it has it already. Others' fields stay."""

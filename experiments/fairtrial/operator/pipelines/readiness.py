@@ -12,6 +12,7 @@ from fairtrial.operator.conditions import with_condition
 from fairtrial.operator.pipelines.objects import CHECKSUM
 from fairtrial.operator.pipelines.status import Phase
 
+_NO_POD = "its pod is not there yet; if it takes long, kubectl describe its StatefulSet"
 _LONGEST = 1000  # characters of what a container has said last
 
 
@@ -66,7 +67,7 @@ def _phase(outcome: Outcome, seen: _Pod) -> tuple[Phase, str]:
 def _seen(pod: Mapping[str, Any] | None, checksum: str | None) -> _Pod:
     """checksum: of the pod that there is to be; None for any."""
     if pod is None:
-        return _Pod(False, "Starting", "its pod is not there yet")
+        return _Pod(False, "Starting", _NO_POD)
     if "deletionTimestamp" in pod["metadata"]:
         return _Pod(False, "Starting", "its pod ends, and another one begins")
     annotations = pod["metadata"].get("annotations") or {}

@@ -22,6 +22,7 @@ from fairtrial.operator.pipelines.objects import (
     CONFIG_MAP,
     KINDS,
     PIPELINE,
+    ROLE,
     STATEFUL_SET,
     Manifest,
     Wanted,
@@ -33,6 +34,10 @@ from fairtrial.operator.resource import Resource
 
 _INVALID = (400, 422)
 _FORBIDDEN = 403
+_HELD = (
+    "; the operator can give a pipeline no right that it does not have itself: run it with the pipeline's "
+    "route, or name a ServiceAccount in spec.pod.serviceAccount"
+)
 _FIXED = "updates to statefulset spec"
 
 
@@ -92,7 +97,7 @@ def _made(api: Api, resource: Resource, wanted: Wanted) -> Outcome:
         if error.code in _INVALID:
             return Outcome(False, "Invalid", _in_words(kind, error))
         if error.code == _FORBIDDEN:
-            return Outcome(None, "Forbidden", f"{kind.name}: {error}")
+            return Outcome(None, "Forbidden", f"{kind.name}: {error}{_HELD if kind == ROLE else ''}")
         raise
     for kind, found in there.items():
         if kind not in made and found is not None and _owns(resource, found):
