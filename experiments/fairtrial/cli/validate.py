@@ -27,7 +27,7 @@ class _Told(Protocol):
 @output_option
 def command(files: tuple[str, ...]) -> ExitCode:
     """Check experiment files (default: experiment.yaml) and the files they name, pipeline files and the
-    experiments they name, or SeldonDeployments.
+    experiments they name, Pipelines for a cluster, or SeldonDeployments.
 
     Tells every mistake at once, each as FILE:LINE:COLUMN FIELD: what is wrong. What Seldon Core would take
     and then mishandle is a warning, which makes no file wrong.
@@ -72,7 +72,7 @@ def _checked(file: str) -> tuple[Sequence[_Told], Sequence[_Told]]:
         return mistakes(text, file)
     try:
         if _PIPELINE.search(text):
-            _check_pipeline(file)
+            _check_pipeline(file, text)
         else:
             load(file)
     except ExperimentFileError as error:
@@ -80,9 +80,15 @@ def _checked(file: str) -> tuple[Sequence[_Told], Sequence[_Told]]:
     return (), ()
 
 
-def _check_pipeline(file: str) -> None:
+def _check_pipeline(file: str, text: str) -> None:
     from fairtrial.delivery.pinning import load_template
     from fairtrial.delivery.pipeline.reading import load as load_pipeline
+    from fairtrial.operator.pipelines.reading import is_resource
+    from fairtrial.operator.pipelines.reading import load as load_resource
+
+    if is_resource(text):
+        load_resource(file)
+        return
 
     pipeline = load_pipeline(file)
     load_template(pipeline.folder / pipeline.spec.experiment)

@@ -13,13 +13,14 @@ from fairtrial_servers.addresses import is_remote
 from ruamel.yaml import YAML
 
 from fairtrial.delivery.pinning import unfit
+from fairtrial.delivery.pipeline.model import KIND
 from fairtrial.errors import UsageError
 from fairtrial.experiment import model as experiments
 from fairtrial.experiment.checking import validated
 from fairtrial.experiment.fields import Path as Place
 from fairtrial.experiment.files import missing_files
 from fairtrial.experiment.wording import Mistake
-from fairtrial.operator.pipelines.spec import KIND, LONGEST_NAME, Resource, ResourceSpec
+from fairtrial.operator.pipelines.spec import Resource, ResourceSpec
 
 PIPELINE_FILE, EXPERIMENT_FILE = "pipeline.yaml", "experiment.yaml"
 #: Names beside the pipeline file that are taken.
@@ -47,22 +48,30 @@ def checked(
 
     files: the keys of the ConfigMap that the spec names. folder: an empty one, which gets such files.
     """
-    said = dict(spec)
-    read = validated({"spec": said}, folder, Resource)
+    data = _document(KIND, name, dict(spec))
+    read = validated(data, folder, Resource)
     found = list(read) if not isinstance(read, Resource) else []
-    found += _of_place(namespace, said)
-    if isinstance(said.get("experiment"), dict):
-        found += _of_experiment(name, said, files, folder)
-    found += [
-        Mistake(("spec", "pod", "files"), f"{each} is a name that is taken")
-        for each in files
-        if each in TAKEN
-    ]
-    found += _of_name(name, said)
+    found += mistakes_beside(data, namespace, files, folder)
     if found or not isinstance(read, Resource):
         told = sorted({f"{'.'.join(map(str, each.path))}: {each.message}" for each in found})
         raise UsageError("; ".join(told))
-    return Checked(namespace, name, read.spec, _text(_pipeline(name, said)), _text(_experiment(name, said)))
+    return Checked(namespace, name, read.spec, _text(_pipeline(name, spec)), _text(_experiment(name, spec)))
+
+
+def mistakes_beside(
+    data: Mapping[str, Any], namespace: str | None, files: Collection[str] | None, folder: Path
+) -> Iterator[Mistake]:
+    """What no model sees in a Pipeline resource as read. None of a namespace or of files: not known here."""
+    spec = data["spec"]
+    if not isinstance(spec, dict):
+        return
+    yield from _of_place(namespace, spec)
+    yield from _of_name(data, spec)
+    if isinstance(spec.get("experiment"), dict):
+        yield from _of_experiment(spec, files, folder)
+    for each in files or ():
+        if each in TAKEN:
+            yield Mistake(("spec", "pod", "files"), f"{each} is a name that is taken")
 
 
 def files_of(spec: Mapping[str, Any]) -> str | None:
@@ -94,38 +103,43 @@ def _text(document: Mapping[str, Any]) -> str:
     return out.getvalue()
 
 
-def _of_place(namespace: str, spec: Mapping[str, Any]) -> Iterator[Mistake]:
+def _of_place(namespace: str | None, spec: Mapping[str, Any]) -> Iterator[Mistake]:
     place: Place = ("serve", "kubernetes", "namespace")
     said = _at(spec, place)
-    if said is not None and said != namespace:
-        yield Mistake(
-            ("spec", *place), f"a Pipeline serves in its own namespace, {namespace}; create it in {said}"
-        )
+    if said is not None and namespace is not None and said != namespace:
+        why = f"a Pipeline serves in its own namespace, {namespace}; create it in {said}"
+        yield Mistake(("spec", *place), why)
 
 
-def _of_name(name: str, spec: Mapping[str, Any]) -> Iterator[Mistake]:
-    if len(name) > LONGEST_NAME or "." in name:
-        why = f"expected at most {LONGEST_NAME} lower-case letters, digits, and dashes between them"
-        yield Mistake(("metadata", "name"), why)
-    if "listen" in spec and name[0].isdigit():
-        yield Mistake(("metadata", "name"), "a Service's name begins with a letter; this pipeline listens")
+def _of_name(data: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Mistake]:
+    place: Place = ("metadata", "name")
+    if "listen" in spec and str(_at(data, place) or "")[:1].isdigit():
+        yield Mistake(place, "a Service's name begins with a letter; this pipeline listens")
 
 
-def _of_experiment(
-    name: str, spec: Mapping[str, Any], files: Collection[str], folder: Path
-) -> Iterator[Mistake]:
+def _of_experiment(spec: Mapping[str, Any], files: Collection[str] | None, folder: Path) -> Iterator[Mistake]:
     """What the pod would say of it, and what of it is on another machine."""
-    document = _experiment(name, spec)
-    for each in files:
-        (folder / each).touch()
+    document = {"spec": spec["experiment"]}
     found = [*unfit(document), *_of_one_machine(spec["experiment"])]
-    told = {each.path for each in found}
-    for each in missing_files(document, folder):
-        named = _at(document, each.path)
-        if each.path not in told and not (_is_data(named) and _at(spec, ("pod", "data")) is not None):
-            found.append(replace(each, message=_elsewhere(each.message, folder)))
+    if files is not None:
+        found += _of_files(document, spec, files, folder, {each.path for each in found})
     for each in found:
         yield replace(each, path=(*_EXPERIMENT, *each.path[1:]))
+
+
+def _of_files(
+    document: dict[str, Any],
+    spec: Mapping[str, Any],
+    files: Collection[str],
+    folder: Path,
+    told: Collection[Place],
+) -> Iterator[Mistake]:
+    for each in files:
+        (folder / each).touch()
+    has_data = _at(spec, ("pod", "data")) is not None
+    for each in missing_files(document, folder):
+        if each.path not in told and not (has_data and _is_data(_at(document, each.path))):
+            yield replace(each, message=_elsewhere(each.message, folder))
 
 
 def _of_one_machine(spec: Mapping[str, Any]) -> Iterator[Mistake]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fairtrial.delivery.pipeline.model import Pipeline
+from fairtrial.delivery.pipeline.model import KIND, Pipeline
 from fairtrial.experiment.definition import Definition
 from fairtrial.operator.pipelines.crd_file import CRD_NAME
-from fairtrial.operator.pipelines.spec import KIND, Metadata, ResourceSpec
+from fairtrial.operator.pipelines.spec import Metadata, ResourceSpec
 from fairtrial.operator.pipelines.status import Standing
 
 _PIPELINES = Definition(

@@ -13,10 +13,10 @@ from typing import Any
 
 from fairtrial_graphs.backends.kubernetes.kinds import SERVICE, Kind
 
+from fairtrial.delivery.pipeline.model import KIND
 from fairtrial.experiment.model import API_VERSION
 from fairtrial.operator.pipelines.checking import EXPERIMENT_FILE, PIPELINE_FILE, Checked
 from fairtrial.operator.pipelines.rights import rules
-from fairtrial.operator.pipelines.spec import KIND
 
 Manifest = dict[str, Any]
 

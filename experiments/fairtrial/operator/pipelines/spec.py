@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from fairtrial.delivery.pipeline.model import KIND, Listen, Spec
-from fairtrial.delivery.pipeline.model import Metadata as PipelineMetadata
+from fairtrial.delivery.pipeline.model import Listen, Spec
 from fairtrial.delivery.pipeline.serving import Kubernetes, Serve
 from fairtrial.experiment.base import Mistake, Part, raise_mistakes
 from fairtrial.experiment.model import Spec as ExperimentSpec
 
-__all__ = ["KIND", "LONGEST_NAME", "Metadata", "Pod", "Resource", "ResourceSpec"]
-
 #: With what its objects are called by, and what Kubernetes adds to a StatefulSet's name, 63 is the end.
-LONGEST_NAME = 43
+_LONGEST_NAME = 43
 #: What the operator says itself.
 _OURS = ("FAIRTRIAL_PIPELINE",)
 _LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -23,12 +20,12 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 _ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 
 
-class Metadata(PipelineMetadata):
-    """As in Kubernetes."""
+class Metadata(Part, extra="ignore"):
+    """As in Kubernetes, as far as it matters here."""
 
     name: Annotated[
-        str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=LONGEST_NAME)
-    ] = Field(description="The pipeline's name, and its SeldonDeployment's.")
+        str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=_LONGEST_NAME)
+    ] = Field(description="The pipeline's name, and its SeldonDeployment's.", examples=["wine"])
 
 
 class Files(Part):
@@ -236,6 +233,9 @@ def _of_listener(listen: Listen, pod: Pod) -> list[Mistake]:
 
 
 class Resource(Part):
-    """A Pipeline, as far as it is checked: continuous delivery of one model, by a pod of the cluster."""
+    """A Pipeline resource: continuous delivery of one model, by a pod of the cluster."""
 
+    api_version: Literal["fairtrial.dev/v1alpha1"] = Field(description="The version of this format.")
+    kind: Literal["Pipeline"] = Field(description="What this is.")
+    metadata: Metadata = Field(description="The pipeline's name.", examples=[{"name": "wine"}])
     spec: ResourceSpec = Field(description="The pipeline.", examples=[{}])

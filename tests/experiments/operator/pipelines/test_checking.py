@@ -124,7 +124,7 @@ def test_what_no_pod_could_watch_is_refused(said: dict[str, Any], told: str):
 
 @pytest.mark.parametrize("name", ["a" * 44, "wine.v1"])
 def test_a_name_that_its_objects_cannot_have_is_refused(name: str):
-    assert "metadata.name: expected at most 43" in mistakes(spec(), name=name)
+    assert mistakes(spec(), name=name).startswith("metadata.name: expected ")
 
 
 def test_a_name_with_which_no_service_can_begin_is_refused_where_there_is_one():

@@ -1,0 +1,65 @@
+"""`fairtrial validate` tells a Pipeline resource from a pipeline file, and checks what needs no cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from fairtrial.cli.group import cli
+
+RESOURCE = """\
+apiVersion: fairtrial.dev/v1alpha1
+kind: Pipeline
+metadata: {name: wine, namespace: models, labels: {team: wine}}
+spec:
+  registry: {mlflow: {model: wine}}
+  experiment:
+    baseline: {name: v1, modelUri: "models:/wine@champion"}
+    candidates: [{name: v2, modelUri: "models:/wine@challenger"}]
+    traffic: {loadTest: {requests: {data: rows.csv}}}
+    metrics: [{name: accuracy}]
+  serve: {kubernetes: {route: istio}}
+  pod:
+    files: {configMap: holdout}
+"""
+
+
+def validated(folder: Path, text: str) -> tuple[int, str]:
+    file = folder / "wine.yaml"
+    file.write_text(text, encoding="utf-8")
+    done = CliRunner().invoke(cli, ["validate", str(file)])
+    return done.exit_code, done.output.replace(f"{file}:", "")
+
+
+def test_one_without_mistakes_needs_no_files_here(tmp_path: Path):
+    assert validated(tmp_path, RESOURCE) == (0, " no mistakes\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "otherwise", "told"),
+    [
+        (
+            "data: rows.csv",
+            "dat: rows.csv",
+            "9:37 spec.experiment.traffic.loadTest.requests.dat: unknown field",
+        ),
+        (
+            "  pod:\n    files: {configMap: holdout}\n",
+            "",
+            "9:43 spec.experiment.traffic.loadTest.requests.data: there is no data at rows.csv",
+        ),
+        (
+            "route: istio",
+            "namespace: shop",
+            "11:35 spec.serve.kubernetes.namespace: a Pipeline serves in its own",
+        ),
+        ("name: wine,", f"name: {'a' * 44},", "3:18 metadata.name: expected at most 43 characters"),
+        ("metrics: [{name: accuracy}]", "promotion: {}", "spec.experiment.promotion: the pipeline moves the"),
+        ("kubernetes: {route: istio}", "local: {}", "11:10 spec.serve: in a pod nobody would reach"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(tmp_path: Path, said: str, otherwise: str, told: str):
+    code, output = validated(tmp_path, RESOURCE.replace(said, otherwise))
+    assert code == 2
+    assert told in output
