@@ -1,4 +1,4 @@
-"""Brings one pipeline into the cluster, all of it or nothing: its objects, as its spec wants them.
+"""Brings one pipeline into the cluster: its objects, as its spec wants them, unless something is wrong.
 
 What is there under such a name and is not the pipeline's own is left as it is, and nothing is ever forced.
 """
