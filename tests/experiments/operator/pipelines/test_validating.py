@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,9 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, said: str, otherwise: 
     code, output = validated(tmp_path, RESOURCE.replace(said, otherwise))
     assert code == 2
     assert told in output
+
+
+def test_the_one_of_the_docs_has_no_mistake(tmp_path: Path):
+    page = (Path(__file__).parents[4] / "docs" / "delivery.md").read_text(encoding="utf-8")
+    (shown,) = [each for each in re.findall(r"```yaml\n(.*?)```", page, re.S) if "\n  pod:" in each]
+    assert validated(tmp_path, shown) == (0, " no mistakes\n")
