@@ -86,13 +86,16 @@ class Keeper:
     def _watched(self) -> dict[str | None, Observer]:
         """A watch of pipelines for each namespace, once the cluster lets them be watched."""
         watched: dict[str | None, Observer] = {}
+        told = ""
         while len(watched) < len(self._pods) and not self._ending.is_set():
             for namespace in self._pods.keys() - watched.keys():
                 observer = Observer(self._api, [PIPELINE], namespace)
                 try:
                     observer.start()
                 except ApiError as error:
-                    _log.warning("pipelines are not looked after: %s", error)
+                    if str(error) != told:
+                        told = str(error)
+                        _log.warning("pipelines are not looked after: %s", told)
                     self._ending.wait(_WITHOUT_KIND)
                     break
                 watched[namespace] = observer
@@ -142,7 +145,7 @@ class Keeper:
         if outcome.accepted is False:
             self._events.tell(resource, "Refused", outcome.message, kind="Warning", once=once)
         elif outcome.accepted:
-            self._events.tell(resource, "Applied", "its pod is as the spec wants it", once=once)
+            self._events.tell(resource, "Applied", "its objects are as the spec wants them", once=once)
 
     def _written(self, resource: Resource, status: Mapping[str, Any]) -> Resource:
         """The resource with this status; nothing is sent where it has it already. Others' fields stay."""

@@ -82,6 +82,7 @@ def _who_set(causes: list[Mapping[str, Any]]) -> str:
 def _installs(kind: Kind) -> str:
     for group, what in (
         ("machinelearning.seldon.io", "Seldon Core 1.x is not installed"),
+        ("fairtrial.dev", "its definition is missing; `fairtrial schema --crd` prints it"),
         ("networking.istio.io", "Istio is not installed; say another route, or none"),
         ("gateway.networking.k8s.io", "the Gateway API is not installed; say another route, or none"),
     ):
