@@ -28,6 +28,7 @@ from cluster.service_accounts import installed, token_of
 from cluster.test_pipeline_pod import Pod, cloud  # noqa: F401
 from experiments.conftest import trained  # noqa: F401
 from experiments.delivery.conftest import OLD_SQL, Models, empty_mlflow, wine  # noqa: F401
+from fairtrial.operator.pipelines import keeper
 from fairtrial.operator.pipelines.crd import crd
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(180), OLD_SQL]
@@ -326,6 +327,29 @@ def test_another_replica_goes_on_and_disturbs_nothing(pipelines: Pipelines, star
         pipelines.checksum()
         != before["StatefulSet"]["spec"]["template"]["metadata"]["annotations"]["fairtrial.dev/files"]
     )
+
+
+def test_a_cluster_that_does_not_know_pipelines_yet_runs_experiments(
+    pipelines: Pipelines,
+    cluster: Cluster,
+    experiments: Client,
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    monkeypatch.setattr(keeper, "_WITHOUT_KIND", 0.2)
+    of_kind = ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "pipelines.fairtrial.dev")
+    pipelines.api.delete(*of_kind)
+    pipelines.api.wait(*of_kind, lambda found: found is None)
+    try:
+        start()
+        cluster.create()
+        cluster.until_step("1/2")
+        assert caplog.text.count("its definition is missing; `fairtrial schema --crd` prints it") == 1
+    finally:
+        pipelines.api.install([crd()])
+    pipelines.create()
+    pipelines.until_phase("Starting")
 
 
 def test_the_pod_is_that_of_the_chart(pipelines: Pipelines, start: Start, helm: Helm):

@@ -11,6 +11,9 @@ from fairtrial_graphs.backends.kubernetes.kinds import Kind
 #: What server-side apply says, with 500, of a field that is unknown or of another type.
 _NOT_OF_ITS_TYPE = ("failed to create typed patch object", "failed to convert new object")
 
+#: Of a group that there is not, and of a kind that a group does not have.
+_UNKNOWN_KIND = ("could not find the requested resource", "404 page not found")
+
 
 class ApiError(Exception):
     """A refusal, or no answer at all; `code` is the HTTP status, 0 where none came."""
@@ -52,7 +55,7 @@ def refusal(status: Mapping[str, Any], code: int, verb: str, kind: Kind, namespa
         return Expired(said, code, reason)
     if code == 500 and said.startswith(_NOT_OF_ITS_TYPE):
         code, reason = 422, "Invalid"
-    if code == 404 and "could not find the requested resource" in said:
+    if code == 404 and any(each in said for each in _UNKNOWN_KIND):
         return ApiError(
             f"the cluster does not know {kind.api_version} {kind.name}: {_installs(kind)}", code, reason
         )
