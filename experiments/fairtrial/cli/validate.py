@@ -72,7 +72,7 @@ def _checked(file: str) -> tuple[Sequence[_Told], Sequence[_Told]]:
         return mistakes(text, file)
     try:
         if _PIPELINE.search(text):
-            _check_pipeline(file, text)
+            _check_pipeline(file)
         else:
             load(file)
     except ExperimentFileError as error:
@@ -80,16 +80,15 @@ def _checked(file: str) -> tuple[Sequence[_Told], Sequence[_Told]]:
     return (), ()
 
 
-def _check_pipeline(file: str, text: str) -> None:
+def _check_pipeline(file: str) -> None:
     from fairtrial.delivery.pinning import load_template
+    from fairtrial.delivery.pipeline.reading import is_resource
     from fairtrial.delivery.pipeline.reading import load as load_pipeline
-    from fairtrial.operator.pipelines.reading import is_resource
     from fairtrial.operator.pipelines.reading import load as load_resource
 
-    if is_resource(text):
+    if is_resource(Path(file).read_bytes()):
         load_resource(file)
         return
-
     pipeline = load_pipeline(file)
     load_template(pipeline.folder / pipeline.spec.experiment)
 

@@ -10,16 +10,8 @@ from typing import Any
 from fairtrial.delivery.pipeline.model import KIND
 from fairtrial.experiment.typed_files import FileKind, load_as
 from fairtrial.experiment.wording import Mistake
-from fairtrial.experiment.yaml_tree import parse_tree
 from fairtrial.operator.pipelines.checking import files_of, mistakes_beside
 from fairtrial.operator.pipelines.spec import Resource
-
-
-def is_resource(text: str) -> bool:
-    """Whether it is for a cluster: of a pipeline file the experiment is a path, and it has no pod."""
-    root = parse_tree(text).root
-    spec = root.get("spec") if isinstance(root, dict) else None
-    return isinstance(spec, dict) and ("pod" in spec or isinstance(spec.get("experiment"), dict))
 
 
 def load(path: str | Path) -> Resource:

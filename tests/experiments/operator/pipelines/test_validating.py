@@ -66,6 +66,14 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, said: str, otherwise: 
     assert told in output
 
 
+def test_who_takes_it_for_a_pipeline_file_is_told_what_it_is(tmp_path: Path):
+    file = tmp_path / "wine.yaml"
+    file.write_text(RESOURCE, encoding="utf-8")
+    done = CliRunner().invoke(cli, ["watch", "-f", str(file), "--once"])
+    assert done.exit_code == 2
+    assert done.output.startswith(f"error: {file} is a Pipeline for a cluster: `kubectl apply -f` it there")
+
+
 def test_the_one_of_the_docs_has_no_mistake(tmp_path: Path):
     page = (Path(__file__).parents[4] / "docs" / "delivery.md").read_text(encoding="utf-8")
     (shown,) = [each for each in re.findall(r"```yaml\n(.*?)```", page, re.S) if "\n  pod:" in each]
