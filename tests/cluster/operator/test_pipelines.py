@@ -100,7 +100,7 @@ class Pipelines:
     def checksum(self) -> str:
         found = self.get("StatefulSet")
         assert found is not None
-        return found["spec"]["template"]["metadata"]["annotations"]["fairtrial.dev/files"]
+        return _checksum(found)
 
     def await_pod(self, checksum: str) -> Object:
         def it(pod: Object | None) -> bool:
@@ -128,6 +128,10 @@ class Pipelines:
         while reason not in self.told():
             assert time.monotonic() < deadline, f"nobody was told of {reason}"
             time.sleep(0.1)
+
+
+def _checksum(stateful_set: Object) -> str:
+    return stateful_set["spec"]["template"]["metadata"]["annotations"]["fairtrial.dev/files"]
 
 
 @pytest.fixture(scope="session")
@@ -323,10 +327,33 @@ def test_another_replica_goes_on_and_disturbs_nothing(pipelines: Pipelines, star
     assert pipelines.objects() == before, "nothing is written where all is as it is to be"
     pipelines.change(challenger="contender")
     pipelines.until(lambda status: status["observedGeneration"] == 2)
-    assert (
-        pipelines.checksum()
-        != before["StatefulSet"]["spec"]["template"]["metadata"]["annotations"]["fairtrial.dev/files"]
-    )
+    assert pipelines.checksum() != _checksum(before["StatefulSet"])
+
+
+def test_what_others_change_or_remove_is_seen_by_itself(
+    pipelines: Pipelines, start: Start, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(keeper, "_AGAIN", {True: 0.5, False: 0.5, None: 0.5})
+    start()
+    pipelines.create()
+    pipelines.until_phase("Starting")
+    before = pipelines.checksum()
+    pipelines.files(rows_csv=f"{ROWS}1,1\n")
+    namespace = pipelines.namespace
+
+    def changed(found: Object | None) -> bool:
+        return found is not None and _checksum(found) != before
+
+    pipelines.api.wait("apps/v1", "StatefulSet", "wine-pipeline", changed, namespace=namespace)
+    pipelines.api.delete(RBAC, "Role", "wine-pipeline", namespace=namespace)
+    pipelines.api.delete("apps/v1", "StatefulSet", "wine-pipeline", namespace=namespace)
+    for each in ("Role", "StatefulSet"):
+        pipelines.api.wait(OBJECTS[each], each, "wine-pipeline", bool, namespace=namespace)
+    pipelines.files(rows=ROWS)
+    pipelines.until_phase("Refused", "there is no data at rows.csv")
+    pipelines.files(rows_csv=ROWS)
+    pipelines.until_phase("Starting")
+    assert pipelines.checksum() == before
 
 
 def test_a_cluster_that_does_not_know_pipelines_yet_runs_experiments(
