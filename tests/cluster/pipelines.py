@@ -88,7 +88,9 @@ def container(objects: list[Object], root: Path, secrets: dict[str, str]) -> Con
     """
     pod = only(objects, "StatefulSet")["spec"]["template"]["spec"]
     (said,) = pod["containers"]
-    files = only(objects, "ConfigMap")["data"]
+    files = {
+        name: text for each in objects if each["kind"] == "ConfigMap" for name, text in each["data"].items()
+    }
     of_files = {each["name"] for each in pod["volumes"] if "configMap" in each}
     for mount in said["volumeMounts"]:
         place = root / mount["mountPath"].lstrip("/")

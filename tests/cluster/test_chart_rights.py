@@ -19,6 +19,9 @@ from cluster.helm import CHARTS, Helm
 from cluster.recording import Recording, Right, rights
 from cluster.seldon_operator import SeldonOperator
 from cluster.service_accounts import installed, token_of
+from fairtrial.operator.pipelines.objects import PIPELINE
+from fairtrial.operator.pipelines.reconcile import bring
+from fairtrial.operator.resource import Resource
 from fairtrial_graphs.backends.interface import Route
 from fairtrial_graphs.backends.kubernetes.api import Api
 from fairtrial_graphs.backends.kubernetes.backend import KubernetesBackend
@@ -97,6 +100,7 @@ def test_the_operator_may_do_what_it_does_and_nothing_else(
     route, operator, observer, granted = watched
     _run_a_trial(operator, observer, namespace, route, api)
     _keep_a_resource(operator, api, namespace)
+    _keep_a_pipeline(operator, api, namespace, route)
     assert granted == operator.done
 
 
@@ -167,6 +171,36 @@ def _keep_a_resource(operator: Api, api: Client, namespace: str) -> None:
         "type": "Normal",
     }
     assert operator.create(EVENT, event) is not None
+
+
+def _keep_a_pipeline(operator: Api, api: Client, namespace: str, route: RouteName) -> None:
+    """As the operator does: it makes what a pipeline wants, and removes what it no longer wants."""
+    metadata = {"name": "wine", "namespace": namespace}
+    listen = {"address": "0.0.0.0", "port": 8077, "token": "TOKEN"}
+    spec = {
+        "registry": {"mlflow": {"model": "wine"}},
+        "experiment": {
+            **TRIAL["spec"],
+            "traffic": {"loadTest": {"requests": {"generate": {}}}},
+            "metrics": [{"name": "latency", "maxRegression": "10%"}],
+        },
+        "serve": {"kubernetes": {"route": route}},
+        "listen": listen,
+        "pod": {"listenToken": {"secret": "token"}},
+    }
+    made = api.create(
+        {"apiVersion": PIPELINE.api_version, "kind": PIPELINE.name, "metadata": metadata, "spec": spec}
+    )
+    items, version = operator.list(PIPELINE, namespace)
+    operator.watch(PIPELINE, namespace, version).stop()
+    assert items == [made]
+    outcome = bring(operator, Resource(made), "fairtrial:0.1.0")
+    assert outcome.accepted, outcome.message
+    change = {"spec": {"listen": None, "pod": {"listenToken": None, "serviceAccount": "default"}}}
+    made = api.patch(PIPELINE.api_version, PIPELINE.name, "wine", change, namespace=namespace)
+    outcome = bring(operator, Resource(made), "fairtrial:0.1.0")
+    assert outcome.accepted, outcome.message
+    operator.patch(PIPELINE, namespace, "wine", {"status": {"phase": "Starting"}}, "status")
 
 
 def _watch_one(operator: Api, api: Client, namespace: str) -> None:
@@ -249,7 +283,8 @@ def test_a_run_with_locust_has_the_rights_of_the_backend_alone(helm: Helm, route
         roles = [e for e in helm.template(chart, values=values) if e["kind"] == "Role"]
         return rights(roles[0]["rules"])
 
-    operator = of("fairtrial", {"watchNamespaces": ["default"], "operator": {"route": route}})
+    values = {"route": route, "pipelines": {"enabled": False}}
+    operator = of("fairtrial", {"watchNamespaces": ["default"], "operator": values})
     beside = {each for each in operator if each[0] == "fairtrial.dev" or each[1] == "events"}
     assert of("locust", {"experiment": "spec: {}", "run": {"route": route}}) == operator - beside
 
@@ -260,6 +295,33 @@ def test_the_collector_has_no_token(helm: Helm):
     assert accounts["trial-fairtrial-collector"]["automountServiceAccountToken"] is False
     bound = {s["name"] for e in objects if e["kind"].endswith("Binding") for s in e["subjects"]}
     assert bound == {"trial-fairtrial-operator"}
+
+
+def test_without_pipelines_the_operator_may_make_no_pods(helm: Helm):
+    values = {"operator": {"pipelines": {"enabled": False}}}
+    objects = helm.template("fairtrial", values=values)
+    roles = [e for e in objects if e["kind"] == "ClusterRole"]
+    granted = {(group, resource) for e in roles for group, resource, _ in rights(e["rules"])}
+    assert not {("fairtrial.dev", "pipelines"), ("apps", "statefulsets"), ("", "configmaps")} & granted
+    assert not [each for each in granted if each[0] == "rbac.authorization.k8s.io"]
+    (container,) = next(
+        each["spec"]["template"]["spec"]["containers"]
+        for each in objects
+        if each["kind"] == "Deployment" and each["metadata"]["name"].endswith("operator")
+    )
+    assert "--no-pipelines" in container["args"]
+    assert "FAIRTRIAL_IMAGE" not in [each["name"] for each in container["env"]]
+
+
+def test_the_operator_knows_its_own_image(helm: Helm):
+    objects = helm.template("fairtrial", values={"image": {"registry": "registry.example", "tag": "2"}})
+    (container,) = next(
+        each["spec"]["template"]["spec"]["containers"]
+        for each in objects
+        if each["kind"] == "Deployment" and each["metadata"]["name"].endswith("operator")
+    )
+    told = {each["name"]: each.get("value") for each in container["env"]}
+    assert told["FAIRTRIAL_IMAGE"] == container["image"] == "registry.example/fairtrial:2"
 
 
 def test_the_definition_in_the_chart_is_the_generated_one():

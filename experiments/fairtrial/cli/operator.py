@@ -1,4 +1,4 @@
-"""`fairtrial operator`: runs the Experiments of a cluster."""
+"""`fairtrial operator`: runs the Experiments and Pipelines of a cluster."""
 
 from __future__ import annotations
 
@@ -43,12 +43,20 @@ from fairtrial.errors import UsageError
     metavar="SECONDS",
     help="Of a wait for pods.",
 )
+@click.option(
+    "--pipelines/--no-pipelines", default=True, help="Whether Pipelines become pods.  [default: yes]"
+)
+@click.option(
+    "--image",
+    envvar="FAIRTRIAL_IMAGE",
+    help="Of those pods, where a Pipeline names none.  [env: FAIRTRIAL_IMAGE]",
+)
 @output_option
 def command(leader_election_namespace: str | None, route: str, **said: Any) -> None:
-    """Run the Experiment resources of a cluster, until interrupted.
+    """Run the Experiment and Pipeline resources of a cluster, until interrupted.
 
     Of several replicas one works, and the others wait to take over. What it needs there is in
-    docs/operator.md; `fairtrial schema --crd` prints the definition of Experiments.
+    docs/operator.md; `fairtrial schema --crd` prints the definitions of both.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:

@@ -27,7 +27,7 @@ class _Told(Protocol):
 @output_option
 def command(files: tuple[str, ...]) -> ExitCode:
     """Check experiment files (default: experiment.yaml) and the files they name, pipeline files and the
-    experiments they name, or SeldonDeployments.
+    experiments they name, Pipelines for a cluster, or SeldonDeployments.
 
     Tells every mistake at once, each as FILE:LINE:COLUMN FIELD: what is wrong. What Seldon Core would take
     and then mishandle is a warning, which makes no file wrong.
@@ -82,8 +82,13 @@ def _checked(file: str) -> tuple[Sequence[_Told], Sequence[_Told]]:
 
 def _check_pipeline(file: str) -> None:
     from fairtrial.delivery.pinning import load_template
+    from fairtrial.delivery.pipeline.reading import is_resource
     from fairtrial.delivery.pipeline.reading import load as load_pipeline
+    from fairtrial.operator.pipelines.reading import load as load_resource
 
+    if is_resource(Path(file).read_bytes()):
+        load_resource(file)
+        return
     pipeline = load_pipeline(file)
     load_template(pipeline.folder / pipeline.spec.experiment)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,14 @@ def arm_of(version: str) -> str:
     return plain if plain.startswith("v") else f"v{plain}"
 
 
-def _unfit(data: dict[str, Any], folder: Path) -> Iterator[Mistake]:
-    """What a run can do with, and a pipeline cannot; and what is no good for either."""
+def _of_no_use(data: dict[str, Any], folder: Path) -> Iterator[Mistake]:
+    """What is no good for a run either, and what is none for a pipeline."""
     yield from missing_files(data, folder)
+    yield from unfit(data)
+
+
+def unfit(data: Mapping[str, Any]) -> Iterator[Mistake]:
+    """What a run can do with, and a pipeline cannot, in an experiment as read."""
     spec = data.get("spec")
     if not isinstance(spec, dict):
         return
@@ -65,7 +70,7 @@ def _unfit(data: dict[str, Any], folder: Path) -> Iterator[Mistake]:
             yield Mistake(("spec", field), why, at_key=True)
 
 
-_TEMPLATE = replace(EXPERIMENT, missing=_unfit)
+_TEMPLATE = replace(EXPERIMENT, missing=_of_no_use)
 
 
 def load_template(path: Path) -> Experiment:

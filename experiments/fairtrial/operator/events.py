@@ -1,4 +1,4 @@
-"""Kubernetes Events of an experiment: what `kubectl describe` shows of its history."""
+"""Kubernetes Events of a resource: what `kubectl describe` shows of its history."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ _log = logging.getLogger(__name__)
 class Events:
     """Tells one cluster. What cannot be told is logged, and keeps no run from going on."""
 
-    def __init__(self, api: Api, operator: str, now: Callable[[], float] = time.time) -> None:
-        """operator: the name of this replica."""
+    def __init__(
+        self, api: Api, operator: str, now: Callable[[], float] = time.time, about: Kind = EXPERIMENT
+    ) -> None:
+        """operator: the name of this replica. about: the kind of resources."""
         self._api = api
+        self._about = about
         self._operator = operator
         self._now = now
 
@@ -48,8 +51,8 @@ class Events:
             "kind": _EVENT.name,
             "metadata": {"name": f"{name}.{digest}", "namespace": namespace},
             "involvedObject": {
-                "apiVersion": EXPERIMENT.api_version,
-                "kind": EXPERIMENT.name,
+                "apiVersion": self._about.api_version,
+                "kind": self._about.name,
                 "namespace": namespace,
                 "name": name,
                 "uid": resource.uid,

@@ -29,6 +29,8 @@ from fairtrial.operator.feed import FeedFactory
 from fairtrial.operator.footprint import have_many_files_open, leave_pandas_out
 from fairtrial.operator.health import HealthServer
 from fairtrial.operator.lease import Leadership
+from fairtrial.operator.pipelines.keeper import Keeper
+from fairtrial.operator.pipelines.objects import PIPELINE
 from fairtrial.operator.readiness import down_arms
 from fairtrial.operator.resource import EXPERIMENT
 from fairtrial.operator.services import Services
@@ -54,6 +56,8 @@ class Options:
     route: RouteName | None = "istio"
     gateway: str | None = None
     ready_timeout: float = 600.0  # seconds for each wait
+    pipelines: bool = True  # whether Pipelines are looked after
+    image: str | None = None  # of pipelines' pods, where they name none
     settings: Mapping[str, Any] | None = None  # further fields of Services
 
 
@@ -105,6 +109,10 @@ def serve(options: Options, new_feed: FeedFactory, ended: threading.Event | None
         supervisor.start(there)
         stack.callback(supervisor.stop, _STOPPING)
         working.supervisor = supervisor
+        if options.pipelines:
+            keeper = _keeper(api, services, observers, options)
+            keeper.start()
+            stack.callback(keeper.stop, _STOPPING)
         watch(client, options.namespaces, supervisor.observe, ended)
     if lease.lost():
         raise NotReadyError(f"{identity} no longer leads: another replica goes on with its runs")
@@ -178,6 +186,13 @@ def _services(
         scratch=scratch,
         **settings,
     )
+
+
+def _keeper(
+    api: Api, services: Services, observers: Mapping[str | None, Observer], options: Options
+) -> Keeper:
+    events = Events(api, services.operator, services.now, PIPELINE)
+    return Keeper(api, events, observers, options.image, services.leading)
 
 
 def _end_when_lost(lease: Leadership, ended: threading.Event) -> None:

@@ -173,6 +173,7 @@ class Running:
             port=0,
             kubeconfig=settings.pop("kubeconfig", control_plane.kubeconfig),
             ready_timeout=settings.pop("ready_timeout", 5.0),
+            image=settings.pop("image", None),
             settings={"patience": 0.1, "pauses": (0.2,), **settings},
         )
         self._thread = threading.Thread(target=self._serve, args=(options, cluster), daemon=True)

@@ -311,11 +311,6 @@ class TestTheSchema:
     def test_the_verb_prints_it(self) -> None:
         result = CliRunner().invoke(cli, ["schema", "--kind", "pipeline"])
         assert (result.exit_code, json.loads(result.stdout)) == (0, SCHEMA)
-        result = CliRunner().invoke(cli, ["schema", "--kind", "pipeline", "--crd"])
-        assert (result.exit_code, result.stderr) == (
-            2,
-            "error: --crd is of experiments; leave --kind out\n",
-        )
 
 
 class TestValidating:

@@ -34,7 +34,9 @@ def test_the_checked_in_copies_are_in_step() -> None:
 
 
 def test_it_is_printed_as_it_is() -> None:
-    assert CliRunner().invoke(cli, ["schema", "--crd"]).output == crd_text()
+    printed = CliRunner().invoke(cli, ["schema", "--crd", "--kind", "experiment"]).output
+    assert printed == crd_text()
+    assert CliRunner().invoke(cli, ["schema", "--crd"]).output.startswith(f"{printed}---\n")
     assert CliRunner().invoke(cli, ["schema", "--crd", "--output", "json"]).exit_code == 2
 
 

@@ -65,13 +65,16 @@ class Api:
         found = self._send(_Call("list", "GET", kind, namespace, query=_selecting(labels)))
         return found.get("items") or [], found["metadata"]["resourceVersion"]
 
-    def apply(self, kind: Kind, manifest: Mapping[str, Any], *, force: bool = False) -> Object:
-        """Server-side apply; the object as it then stands.
+    def apply(
+        self, kind: Kind, manifest: Mapping[str, Any], *, force: bool = False, dry_run: bool = False
+    ) -> Object:
+        """Server-side apply; the object as it then stands, or with `dry_run` as it would.
 
         force: take over the fields that others have set; otherwise Conflict says whose they are.
         """
         where = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
         query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower(), "fieldValidation": "Strict"}
+        query |= {"dryRun": "All"} if dry_run else {}
         return self._send(
             _Call("patch", "PATCH", kind, *where, query, manifest, "application/apply-patch+yaml")
         )

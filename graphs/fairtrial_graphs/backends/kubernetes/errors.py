@@ -8,6 +8,12 @@ from typing import Any
 
 from fairtrial_graphs.backends.kubernetes.kinds import Kind
 
+#: What server-side apply says, with 500, of a field that is unknown or of another type.
+_NOT_OF_ITS_TYPE = ("failed to create typed patch object", "failed to convert new object")
+
+#: Of a group that there is not, and of a kind that a group does not have.
+_UNKNOWN_KIND = ("could not find the requested resource", "404 page not found")
+
 
 class ApiError(Exception):
     """A refusal, or no answer at all; `code` is the HTTP status, 0 where none came."""
@@ -47,7 +53,9 @@ def refusal(status: Mapping[str, Any], code: int, verb: str, kind: Kind, namespa
         return Conflict(_who_set(causes), code, reason)
     if code == 410:
         return Expired(said, code, reason)
-    if code == 404 and "could not find the requested resource" in said:
+    if code == 500 and said.startswith(_NOT_OF_ITS_TYPE):
+        code, reason = 422, "Invalid"
+    if code == 404 and any(each in said for each in _UNKNOWN_KIND):
         return ApiError(
             f"the cluster does not know {kind.api_version} {kind.name}: {_installs(kind)}", code, reason
         )
@@ -77,6 +85,7 @@ def _who_set(causes: list[Mapping[str, Any]]) -> str:
 def _installs(kind: Kind) -> str:
     for group, what in (
         ("machinelearning.seldon.io", "Seldon Core 1.x is not installed"),
+        ("fairtrial.dev", "its definition is missing; `fairtrial schema --crd` prints it"),
         ("networking.istio.io", "Istio is not installed; say another route, or none"),
         ("gateway.networking.k8s.io", "the Gateway API is not installed; say another route, or none"),
     ):

@@ -39,6 +39,10 @@ class Observer:
         """None if there is none; of others what `keeping` keeps. Not to be changed."""
         return self._kept[kind].objects.get((namespace, name))
 
+    def all(self, kind: Kind) -> list[Object]:
+        """All of a kind; not to be changed."""
+        return list(self._kept[kind].objects.values())
+
     def of_deployment(self, kind: Kind, namespace: str, name: str) -> list[Object]:
         """Those that Seldon Core made of the SeldonDeployment of this name, in the order of their names."""
         found = dict(self._kept[kind].of_deployment.get((namespace, name), {}))
