@@ -14,6 +14,7 @@ from fairtrial.delivery.means import Means
 from fairtrial.delivery.pinning import load_template
 from fairtrial.delivery.pipeline.model import Pipeline
 from fairtrial.delivery.service.choose import service_of
+from fairtrial.delivery.showing import Shown, resource_of_pod
 from fairtrial.delivery.state import State, held
 from fairtrial.delivery.telling import Teller
 from fairtrial.planning.models import Fetching
@@ -23,7 +24,7 @@ from fairtrial.registry.choose import address_of, registry_for
 @dataclass(frozen=True)
 class Opened:
     means: Means
-    teller: Teller
+    tell: Callable[[], None]  # makes the ledger's new entries known
 
 
 @contextmanager
@@ -48,11 +49,27 @@ def opened(
                 ledger = Ledger(state, pipeline.spec.registry.chosen.model, clock)
                 ledger.entries()  # a broken chain is told before anything is done
                 means = Means(pipeline, state, ledger, registry, service, clock, say, fetching)
-                yield Opened(means, Teller(pipeline, state, clock, say))
+                yield Opened(means, _telling(pipeline, state, clock, say))
             finally:
                 service.close()
     finally:
         state.close()
+
+
+def _telling(
+    pipeline: Pipeline, state: State, clock: Clock, say: Callable[[str], None]
+) -> Callable[[], None]:
+    teller = Teller(pipeline, state, clock, say)
+    show = resource_of_pod()
+    if show is None:
+        return teller.tell
+    shown = Shown(state, show, clock, say)
+
+    def tell() -> None:
+        shown.tell()
+        teller.tell()
+
+    return tell
 
 
 @contextmanager

@@ -82,4 +82,4 @@ def _do(parts: Opened, inbox: Inbox, event: Event) -> None:
         give_up(parts.means, taken, str(error) or "interrupted")
         raise
     finally:
-        parts.teller.tell()
+        parts.tell()

@@ -57,7 +57,7 @@ def watch(
         announce = _announcing(parts.means.state, document) if document is not None else None
 
         def tell() -> None:
-            parts.teller.tell()
+            parts.tell()
             if announce is not None:
                 announce()
 
