@@ -19,7 +19,7 @@ from cluster.helm import CHARTS, Helm
 from cluster.recording import Recording, Right, rights
 from cluster.seldon_operator import SeldonOperator
 from cluster.service_accounts import installed, token_of
-from fairtrial.operator.pipelines.objects import PIPELINE
+from fairtrial.delivery.showing import PIPELINE
 from fairtrial.operator.pipelines.reconcile import bring
 from fairtrial.operator.resource import Resource
 from fairtrial_graphs.backends.interface import Route

@@ -15,11 +15,13 @@ from fairtrial_graphs.backends.kubernetes.kinds import Kind
 
 from fairtrial.clock import Clock
 from fairtrial.delivery.ledger import in_service, newest, read
+from fairtrial.delivery.pipeline.model import KIND
 from fairtrial.delivery.state import State
 from fairtrial.errors import NotReadyError, UsageError
+from fairtrial.experiment.model import API_VERSION
 from fairtrial.pauses import pause_after
 
-PIPELINES = Kind("Pipeline", "fairtrial.dev/v1alpha1", "pipelines")
+PIPELINE = Kind(KIND, API_VERSION, "pipelines")
 #: The variable of the environment that names the resource: NAMESPACE/NAME. Who made the pod sets it.
 RESOURCE = "FAIRTRIAL_PIPELINE"
 
@@ -101,7 +103,7 @@ def resource_of_pod() -> Show | None:
 
     def show(status: Mapping[str, Any]) -> None:
         try:
-            found = api.patch(PIPELINES, namespace, name, {"status": status}, "status")
+            found = api.patch(PIPELINE, namespace, name, {"status": status}, "status")
         except ApiError as error:
             raise NotReadyError(f"the status of pipeline {said}: {error}") from error
         if found is None:

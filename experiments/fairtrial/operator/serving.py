@@ -23,6 +23,7 @@ from fairtrial_graphs.backends.kubernetes.observer import Observer
 from fairtrial_graphs.backends.kubernetes.split import RouteName
 from fairtrial_graphs.backends.kubernetes.standing import kinds_of
 
+from fairtrial.delivery.showing import PIPELINE
 from fairtrial.errors import NotReadyError
 from fairtrial.operator.events import Events
 from fairtrial.operator.feed import FeedFactory
@@ -30,7 +31,6 @@ from fairtrial.operator.footprint import have_many_files_open, leave_pandas_out
 from fairtrial.operator.health import HealthServer
 from fairtrial.operator.lease import Leadership
 from fairtrial.operator.pipelines.keeper import Keeper
-from fairtrial.operator.pipelines.objects import PIPELINE
 from fairtrial.operator.readiness import down_arms
 from fairtrial.operator.resource import EXPERIMENT
 from fairtrial.operator.services import Services

@@ -466,12 +466,23 @@ def test_the_pod_of_a_pipeline_delivers_versions_with_the_rights_that_it_is_give
     history = pod.run("history", "--output", "json")
     assert entries(history.stdout) == [("promoted", "1"), ("promoted", "2")]
 
+    shown = pipelines.until(lambda status: status)
+    assert (shown["inService"], shown["last"]["action"], shown["last"]["version"]) == ("2", "promoted", "2")
+    assert shown["since"] == shown["last"]["time"]
+    assert shown["phase"] == "Starting", "the operator's own fields are as they were"
+    done = pod.run("undo", "--reason", "complaints")
+    assert done.returncode == 0, done.stderr
+    shown = pipelines.until(lambda status: status)
+    assert (shown["inService"], shown["last"]["action"]) == ("1", "rolledBack")
+    assert "complaints" in shown["last"]["why"]
+
     pod_api = Client(control_plane.url, control_plane.authority, token)
-    status = {"status": {"inService": "2"}}
+    pipelines.create("beer")
     try:
-        pod_api.patch(*PIPELINE, "wine", status, namespace=pipelines.namespace, subresource="status")
-        pipelines.create("beer")
         with pytest.raises(RefusedError):
-            pod_api.patch(*PIPELINE, "beer", status, namespace=pipelines.namespace, subresource="status")
+            pod_api.patch(
+                *PIPELINE, "beer", {"status": {"inService": "2"}},
+                namespace=pipelines.namespace, subresource="status",
+            )  # fmt: skip
     finally:
         pod_api.close()

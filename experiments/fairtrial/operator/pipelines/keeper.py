@@ -18,8 +18,9 @@ from fairtrial_graphs.backends.kubernetes.errors import ApiError
 from fairtrial_graphs.backends.kubernetes.kinds import POD
 from fairtrial_graphs.backends.kubernetes.observer import Observer
 
+from fairtrial.delivery.showing import PIPELINE
 from fairtrial.operator.events import Events
-from fairtrial.operator.pipelines.objects import PIPELINE, pod_name
+from fairtrial.operator.pipelines.objects import pod_name
 from fairtrial.operator.pipelines.readiness import Outcome, status_of
 from fairtrial.operator.pipelines.reconcile import bring
 from fairtrial.operator.resource import Resource, words

@@ -13,14 +13,12 @@ from typing import Any
 
 from fairtrial_graphs.backends.kubernetes.kinds import SERVICE, Kind
 
-from fairtrial.delivery.pipeline.model import KIND
-from fairtrial.experiment.model import API_VERSION
+from fairtrial.delivery.showing import PIPELINE, RESOURCE
 from fairtrial.operator.pipelines.checking import EXPERIMENT_FILE, PIPELINE_FILE, Checked
 from fairtrial.operator.pipelines.rights import rules
 
 Manifest = dict[str, Any]
 
-PIPELINE = Kind(KIND, API_VERSION, "pipelines")
 STATEFUL_SET = Kind("StatefulSet", "apps/v1", "statefulsets")
 CONFIG_MAP = Kind("ConfigMap", "v1", "configmaps")
 SERVICE_ACCOUNT = Kind("ServiceAccount", "v1", "serviceaccounts")
@@ -212,7 +210,7 @@ def _listening(port: int) -> Manifest:
 def _env(wanted: Wanted) -> list[Manifest]:
     spec = wanted.checked.spec
     ours: list[Manifest] = [
-        {"name": "FAIRTRIAL_PIPELINE", "value": f"{wanted.checked.namespace}/{wanted.checked.name}"},
+        {"name": RESOURCE, "value": f"{wanted.checked.namespace}/{wanted.checked.name}"},
         {"name": "HOME", "value": "/tmp"},
         {"name": "FAIRTRIAL_CACHE", "value": "/tmp/models"},
         {"name": "FAIRTRIAL_CACHE_SIZE", "value": "10G"},

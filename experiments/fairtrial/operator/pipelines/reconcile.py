@@ -16,12 +16,12 @@ from fairtrial_graphs.backends.kubernetes.api import Api
 from fairtrial_graphs.backends.kubernetes.errors import ApiError, Conflict
 from fairtrial_graphs.backends.kubernetes.kinds import Kind
 
+from fairtrial.delivery.showing import PIPELINE
 from fairtrial.errors import UsageError
 from fairtrial.operator.pipelines.checking import checked, files_of
 from fairtrial.operator.pipelines.objects import (
     CONFIG_MAP,
     KINDS,
-    PIPELINE,
     ROLE,
     STATEFUL_SET,
     Manifest,

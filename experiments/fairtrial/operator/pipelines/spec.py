@@ -8,13 +8,12 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from fairtrial.delivery.pipeline.model import Listen, Spec
 from fairtrial.delivery.pipeline.serving import Kubernetes, Serve
+from fairtrial.delivery.showing import RESOURCE
 from fairtrial.experiment.base import Mistake, Part, raise_mistakes
 from fairtrial.experiment.model import Spec as ExperimentSpec
 
 #: With what its objects are called by, and what Kubernetes adds to a StatefulSet's name, 63 is the end.
 _LONGEST_NAME = 43
-#: What the operator says itself.
-_OURS = ("FAIRTRIAL_PIPELINE",)
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 _ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
@@ -149,7 +148,7 @@ class Pod(Part):
             name = each.get("name")
             if not isinstance(name, str) or not name:
                 found.append(((i,), "required: the variable's name"))
-            elif name in _OURS:
+            elif name == RESOURCE:
                 found.append(((i,), f"the operator sets {name} itself; leave this one out"))
             elif name in names:
                 found.append(((i,), f"another variable is called {name} already"))
