@@ -133,6 +133,7 @@ _PATTERNS = {
     r"^[A-Za-z_][A-Za-z0-9_]*$": "the name of a variable",
     r"^[A-Za-z0-9.:_-]+$": "an address such as 127.0.0.1",
     r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$": "the name of an object of Kubernetes",
+    r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$": "the name of an object of Kubernetes, or nothing",
     r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$": "a size such as 10Gi",
     r"^[^\s]+$": "a text without spaces",
     r"^[A-Za-z0-9_.-]+$": "`id`, or a name of letters, digits, dots, dashes and underscores",

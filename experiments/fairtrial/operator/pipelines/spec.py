@@ -16,6 +16,7 @@ from fairtrial.experiment.model import Spec as ExperimentSpec
 _LONGEST_NAME = 43
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
+_ClassName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$", max_length=253)]
 _ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 
 
@@ -47,9 +48,10 @@ class Storage(Part):
     size: Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")] = Field(
         default="10Gi", description="Its size. Default: 10Gi.", examples=["10Gi"]
     )
-    class_name: _ObjectName | None = Field(
+    class_name: _ClassName | None = Field(
         default=None,
-        description="Its StorageClass: of a block device, not of NFS. Default: the cluster's.",
+        description="Its StorageClass: of a block device, not of NFS. Empty for a volume that was made by "
+        "hand. Default: the cluster's.",
         examples=["fast"],
     )
 

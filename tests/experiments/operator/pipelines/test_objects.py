@@ -36,6 +36,16 @@ def test_all_are_owned_by_the_pipeline_but_the_volume_of_its_history():
     assert "ownerReferences" not in claim["metadata"]
 
 
+def test_the_volume_is_of_the_clusters_class_unless_one_is_named_or_none():
+    def claim(**storage: str) -> dict[str, Any]:
+        said = spec(pod={"files": {"configMap": "holdout"}, "storage": storage})
+        return made(said)["StatefulSet"]["spec"]["volumeClaimTemplates"][0]["spec"]
+
+    assert "storageClassName" not in claim()
+    assert claim(className="fast", size="5Gi")["storageClassName"] == "fast"
+    assert claim(className="")["storageClassName"] == "", "one that was made by hand"
+
+
 def test_a_pod_finds_what_it_needs_when_it_begins():
     assert list(made(spec())) == [kind.name for kind in KINDS if kind.name != "Service"]
 
