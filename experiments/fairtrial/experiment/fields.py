@@ -1,4 +1,4 @@
-"""Finding one's way in the model: which field is at a path, and which fields are beside it."""
+"""Finding one's way in the model and in a file: what is at a path, and which fields are beside it."""
 
 from __future__ import annotations
 
@@ -58,3 +58,13 @@ def _part_in(annotation: Any) -> type[BaseModel] | None:
     if get_origin(annotation) in (Union, UnionType, tuple):
         return next((found for arg in get_args(annotation) if (found := _part_in(arg))), None)
     return None
+
+
+def value_at(data: Any, path: Path) -> Any:
+    """What a file says at `path`, None where it says nothing."""
+    for step in path:
+        try:
+            data = data[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
-from fairtrial.experiment.fields import Path
+from fairtrial.experiment.fields import Path, value_at
 from fairtrial.experiment.metric_families import ANSWERED, FAMILIES
 from fairtrial.experiment.model import locate
 from fairtrial.experiment.traffic import DEFAULT_DATA
@@ -26,7 +26,7 @@ def missing_files(data: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
     fields are wrong.
     """
     arms: list[Path] = [("spec", "baseline")]
-    candidates = _at(data, ("spec", "candidates"))
+    candidates = value_at(data, ("spec", "candidates"))
     if isinstance(candidates, list):
         arms += [("spec", "candidates", i) for i in range(len(candidates))]
     for arm in arms:
@@ -34,17 +34,17 @@ def missing_files(data: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
         for key, what in (("publicKey", "public key"), ("certificates", "file of certificates")):
             yield from _missing(data, (*arm, "signature", key), folder, what)
     yield from _missing(data, ("spec", "deployment"), folder, "SeldonDeployment")
-    if _at(data, _LIVE) is not None:
+    if value_at(data, _LIVE) is not None:
         return
     yield from _missing(data, _TRACE, folder, "trace")
-    if _at(data, _LOCUSTFILE) is not None:
+    if value_at(data, _LOCUSTFILE) is not None:
         yield from _missing(data, _LOCUSTFILE, folder, "locustfile")
         return
-    if _at(data, _REQUESTS) is None and not _needs_answers(data):
+    if value_at(data, _REQUESTS) is None and not _needs_answers(data):
         return  # requests are generated
-    if _at(data, _GENERATE) is not None:
+    if value_at(data, _GENERATE) is not None:
         return
-    if _at(data, _DATA) is None and isinstance(data.get("spec"), dict):
+    if value_at(data, _DATA) is None and isinstance(data.get("spec"), dict):
         if not (folder / DEFAULT_DATA).exists():
             why = f"there is no {folder / DEFAULT_DATA}, the default; say where the held-out data is"
             yield Mistake(_DATA, why)
@@ -53,7 +53,7 @@ def missing_files(data: dict[str, Any], folder: FilePath) -> Iterator[Mistake]:
 
 
 def _missing(data: dict[str, Any], path: Path, folder: FilePath, what: str) -> Iterator[Mistake]:
-    uri = _at(data, path)
+    uri = value_at(data, path)
     if not isinstance(uri, str) or not uri or (":" in uri and not uri.startswith("file:///")):
         return  # told by the model, or somewhere else: no network is needed to read a file
     file = locate(uri, folder)
@@ -67,22 +67,12 @@ def _missing(data: dict[str, Any], path: Path, folder: FilePath, what: str) -> I
 
 def _needs_answers(data: dict[str, Any]) -> bool:
     """Whether any metric needs the right answers, as far as a file with mistakes says; in doubt, yes."""
-    metrics = _at(data, ("spec", "metrics"))
+    metrics = value_at(data, ("spec", "metrics"))
     if not isinstance(metrics, list) or not metrics:
         return True
-    said = [(_at(metric, ("name",)), _at(metric, ("column",))) for metric in metrics]
+    said = [(value_at(metric, ("name",)), value_at(metric, ("column",))) for metric in metrics]
     return any(
         column in ANSWERED or (column is None and (name not in FAMILIES or FAMILIES[name].scored))
         for name, column in said
         if isinstance(name, str)
     )
-
-
-def _at(data: Any, path: Path) -> Any:
-    """The value at `path`, None where there is none."""
-    for step in path:
-        try:
-            data = data[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return data

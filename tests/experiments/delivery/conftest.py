@@ -1,13 +1,16 @@
-"""A model at a real MLflow server, its versions trained, and a real registry of images."""
+"""A model at a real MLflow server, its versions, a real registry of images, and a pipeline's state."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from experiments.clocks import StoppedClock
 from experiments.registry.conftest import mlflow_server  # noqa: F401
+from fairtrial.delivery.state import State
 from fairtrial.registry.mlflow import MlflowRegistry
 from mlflow import MlflowClient
 from servers.image.conftest import (
@@ -35,6 +38,18 @@ spec:
 
 #: For tests that use MLflow's own store here: what it asks of SQLAlchemy is old.
 OLD_SQL = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
+
+
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[State]:
+    state = State(tmp_path / "wine")
+    yield state
+    state.close()
 
 
 @dataclass

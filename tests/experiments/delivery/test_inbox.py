@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,13 +10,6 @@ from experiments.delivery.logs import taken
 from fairtrial.delivery.events import Event, Happening
 from fairtrial.delivery.inbox import Inbox
 from fairtrial.delivery.state import State, StateError
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    state = State(tmp_path / "wine")
-    yield state
-    state.close()
 
 
 def event(key: str, **body: object) -> Event:

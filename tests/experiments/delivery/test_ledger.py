@@ -7,7 +7,6 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,18 +35,6 @@ from hypothesis import strategies as st
 
 pytestmark = OLD_SQL
 ADOPTED, PROMOTED, REFUSED, ROLLED_BACK = Action.ADOPTED, Action.PROMOTED, Action.REFUSED, Action.ROLLED_BACK
-
-
-@pytest.fixture
-def clock() -> StoppedClock:
-    return StoppedClock()
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    state = State(tmp_path / "wine")
-    yield state
-    state.close()
 
 
 @pytest.fixture

@@ -46,11 +46,6 @@ class Source:
 
 
 @pytest.fixture
-def clock() -> StoppedClock:
-    return StoppedClock()
-
-
-@pytest.fixture
 def inbox(tmp_path: Path) -> Iterator[Inbox]:
     state = State(tmp_path / "wine")
     yield Inbox(state)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +14,6 @@ from fairtrial.delivery.ledger import Action
 from fairtrial.delivery.showing import RESOURCE, Shown, resource_of_pod, standing
 from fairtrial.delivery.state import State
 from fairtrial.errors import NotReadyError, UsageError
-
-
-@pytest.fixture
-def clock() -> StoppedClock:
-    return StoppedClock()
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    state = State(tmp_path / "wine")
-    yield state
-    state.close()
 
 
 class Status:

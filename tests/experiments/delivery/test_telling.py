@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from experiments.clocks import StoppedClock
@@ -25,18 +24,6 @@ TURNS = [
     (Action.RETRAINING, "1", "1"),
     (Action.FAILED, None, "1"),
 ]
-
-
-@pytest.fixture
-def clock() -> StoppedClock:
-    return StoppedClock()
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    state = State(tmp_path / "wine")
-    yield state
-    state.close()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from fairtrial.errors import UsageError
 from fairtrial.experiment import model as experiments
 from fairtrial.experiment.checking import validated
 from fairtrial.experiment.fields import Path as Place
+from fairtrial.experiment.fields import value_at
 from fairtrial.experiment.files import missing_files
 from fairtrial.experiment.wording import Mistake
 from fairtrial.operator.pipelines.spec import Resource, ResourceSpec
@@ -76,7 +77,7 @@ def mistakes_beside(
 
 def files_of(spec: Mapping[str, Any]) -> str | None:
     """The ConfigMap that a spec names for files, as far as it can be read."""
-    named = _at(spec, ("pod", "files", "configMap"))
+    named = value_at(spec, ("pod", "files", "configMap"))
     return named if isinstance(named, str) and named else None
 
 
@@ -105,7 +106,7 @@ def _text(document: Mapping[str, Any]) -> str:
 
 def _of_place(namespace: str | None, spec: Mapping[str, Any]) -> Iterator[Mistake]:
     place: Place = ("serve", "kubernetes", "namespace")
-    said = _at(spec, place)
+    said = value_at(spec, place)
     if said is not None and namespace is not None and said != namespace:
         why = f"a Pipeline serves in its own namespace, {namespace}; create it in {said}"
         yield Mistake(("spec", *place), why)
@@ -113,7 +114,7 @@ def _of_place(namespace: str | None, spec: Mapping[str, Any]) -> Iterator[Mistak
 
 def _of_name(data: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Mistake]:
     place: Place = ("metadata", "name")
-    if "listen" in spec and str(_at(data, place) or "")[:1].isdigit():
+    if "listen" in spec and str(value_at(data, place) or "")[:1].isdigit():
         yield Mistake(place, "a Service's name begins with a letter; this pipeline listens")
 
 
@@ -136,9 +137,9 @@ def _of_files(
 ) -> Iterator[Mistake]:
     for each in files:
         (folder / each).touch()
-    has_data = _at(spec, ("pod", "data")) is not None
+    has_data = value_at(spec, ("pod", "data")) is not None
     for each in missing_files(document, folder):
-        if each.path not in told and not (has_data and _is_data(_at(document, each.path))):
+        if each.path not in told and not (has_data and _is_data(value_at(document, each.path))):
             yield replace(each, message=_elsewhere(each.message, folder))
 
 
@@ -168,12 +169,3 @@ def _is_data(named: object) -> bool:
 def _elsewhere(message: str, folder: Path) -> str:
     where = "bring it by spec.pod.files, or by spec.pod.data as data/..."
     return f"{message.replace(f'{folder}/', '')}; {where}"
-
-
-def _at(data: Any, path: Place) -> Any:
-    for step in path:
-        try:
-            data = data[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return data
